@@ -1,0 +1,139 @@
+"""Frozen configurations: every reading of the paper is a field, every row of Table 2 a preset.
+
+The paper leaves much open (see the book's ambiguity register). Each open question is one field of
+`ModelConfig`; its default is our reading, its alternatives are the other readings. Nothing else in the
+package decides between them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from cmpie_lite.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """HAN, CM-PIE and every ablation between them.
+
+    The three switches choose the row of Table 2; the fields below them are the ambiguities.
+    """
+
+    # --- which blocks (rows of Table 2) ---
+    segment_attention: bool = True  # a second stream: features -> SA (Eq. 4-7) -> HAN
+    cma_audio: bool = True  # cross-modal aggregation of the audio features (Eq. 8, 10)
+    cma_visual: bool = True  # cross-modal aggregation of the visual features (Eq. 9, 11)
+    # --- what the paper leaves open (default first) ---
+    sa_axis: Literal["segment", "channel", "both"] = "segment"  # a weight per segment, per channel, or both
+    sa_squeeze: Literal["mean", "sum"] = "mean"  # "average" in the text, sum in Eq. 4
+    sa_layers: int = 2  # linear layers of phi; ReLU between, Sigmoid last
+    sa_reduction: int = 2  # hidden width of phi = width // sa_reduction
+    sa_sharing: Literal["shared", "per_modality"] = "shared"  # one phi (as Eq. 4 and 5 print it) or two
+    sa_input: Literal["projected", "raw"] = "projected"  # features after or before the projection to D
+    han_sharing: Literal["two", "one"] = "two"  # one HAN per stream, or one for both
+    cma_concat: Literal["tokens", "features"] = "tokens"  # 2T keys of D, or T keys of 2D
+    cma_form: Literal["projected", "residual_norm", "printed"] = "projected"  # what surrounds Eq. 1
+    cma_sharing: Literal["per_stream", "per_modality"] = "per_stream"  # one block a stream, or two
+    heads: int = 1
+    dropout: float = 0.1
+    # --- sizes ---
+    dim: int = 512
+    ffn_dim: int = 512
+    han_layers: int = 1
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name in ("sa_layers", "sa_reduction", "heads", "dim", "ffn_dim", "han_layers"):
+            require(self, name, getattr(self, name) >= 1, "an integer >= 1")
+        require(self, "dropout", 0.0 <= self.dropout < 1.0, "a number in [0, 1)")
+        require(self, "heads", self.dim % self.heads == 0, f"a divisor of dim = {self.dim}")
+        require(self, "sa_reduction", self.sa_reduction <= 10, "at most 10, the number of segments")
+        if self.sa_input == "raw" and self.sa_axis != "segment":
+            raise ConfigError(
+                f"sa_input='raw' with sa_axis={self.sa_axis!r}: raw audio and visual features have different "
+                "widths, so only sa_axis='segment' is possible before the projection."
+            )
+        if self.cma_form == "printed" and self.cma_concat == "features":
+            raise ConfigError(
+                "cma_form='printed' with cma_concat='features': without projections a query of D cannot meet "
+                "keys of 2D. Use cma_concat='tokens', or cma_form='projected'."
+            )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The recipe of HAN's authors; the paper states none."""
+
+    epochs: int = 40
+    batch_size: int = 16
+    learning_rate: float = 3e-4
+    lr_step: int = 10  # epochs between drops of the learning rate
+    lr_gamma: float = 0.1  # factor of each drop
+    visual_smoothing: float = 0.1  # visual targets become (1 - s) y + s / 2
+    seed: int = 1
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name in ("epochs", "batch_size", "lr_step"):
+            require(self, name, getattr(self, name) >= 1, "an integer >= 1")
+        require(self, "learning_rate", 0.0 < self.learning_rate < 1.0, "a number in (0, 1)")
+        require(self, "lr_gamma", 0.0 < self.lr_gamma <= 1.0, "a number in (0, 1]")
+        require(self, "visual_smoothing", 0.0 <= self.visual_smoothing < 1.0, "a number in [0, 1)")
+        require(self, "seed", 0 <= self.seed < 2**31, "an integer in [0, 2**31)")
+
+
+HAN = ModelConfig(segment_attention=False, cma_audio=False, cma_visual=False)
+
+# The rows of Table 2, in the paper's order. "w/o V" keeps the CMA block for audio only (its caption).
+PRESETS: dict[str, ModelConfig] = {
+    "han": HAN,
+    "segment_attention": ModelConfig(cma_audio=False, cma_visual=False),
+    "without_visual": ModelConfig(cma_audio=True, cma_visual=False),
+    "without_audio": ModelConfig(cma_audio=False, cma_visual=True),
+    "cmpie": ModelConfig(),
+}
+
+
+def require(config: Any, name: str, holds: bool, expected: str) -> None:
+    """Raise `ConfigError` naming the field, the value received and what was expected."""
+    if not holds:
+        kind, value = type(config).__name__, getattr(config, name)
+        raise ConfigError(f"{kind}.{name} = {value!r}, expected {expected}.")
+
+
+def check_fields(config: Any) -> None:
+    """Check every field of a frozen dataclass against its annotation (bool, int, float, str, Literal)."""
+    for name, hint in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        if get_origin(hint) is Literal:
+            choices = get_args(hint)
+            require(config, name, value in choices, "one of " + ", ".join(map(repr, choices)))
+        elif hint is float:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            require(config, name, number and value == value, "a number")
+        elif hint in (int, bool, str):  # bool is an int to Python, not to us
+            require(config, name, type(value) is hint, f"a value of type {hint.__name__}")
+
+
+def override(config: Any, changes: Mapping[str, Any]) -> Any:
+    """Return a copy of a frozen config with some fields replaced; unknown names raise `ConfigError`.
+
+    Example:
+        >>> override(HAN, {"dropout": 0.0}).dropout
+        0.0
+    """
+    known = [f.name for f in dataclasses.fields(config)]
+    for name in changes:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"{type(config).__name__} has no field {name!r}.{hint} Fields: {', '.join(known)}."
+            )
+    return dataclasses.replace(config, **changes)

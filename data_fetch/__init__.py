@@ -1,0 +1,1 @@
+"""data_fetch: from nothing to packed LLP features, and from any video to features."""
