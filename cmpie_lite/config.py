@@ -88,18 +88,6 @@ class TrainConfig:
         require(self, "seed", 0 <= self.seed < 2**31, "an integer in [0, 2**31)")
 
 
-HAN = ModelConfig(segment_attention=False, cma_audio=False, cma_visual=False)
-
-# The rows of Table 2, in the paper's order. "w/o V" keeps the CMA block for audio only (its caption).
-PRESETS: dict[str, ModelConfig] = {
-    "han": HAN,
-    "segment_attention": ModelConfig(cma_audio=False, cma_visual=False),
-    "without_visual": ModelConfig(cma_audio=True, cma_visual=False),
-    "without_audio": ModelConfig(cma_audio=False, cma_visual=True),
-    "cmpie": ModelConfig(),
-}
-
-
 def require(config: Any, name: str, holds: bool, expected: str) -> None:
     """Raise `ConfigError` naming the field, the value received and what was expected."""
     if not holds:
@@ -137,3 +125,15 @@ def override(config: Any, changes: Mapping[str, Any]) -> Any:
                 f"{type(config).__name__} has no field {name!r}.{hint} Fields: {', '.join(known)}."
             )
     return dataclasses.replace(config, **changes)
+
+
+HAN = ModelConfig(segment_attention=False, cma_audio=False, cma_visual=False)
+
+# The rows of Table 2, in the paper's order. "w/o V" keeps the CMA block for audio only (its caption).
+PRESETS: dict[str, ModelConfig] = {
+    "han": HAN,
+    "segment_attention": ModelConfig(cma_audio=False, cma_visual=False),
+    "without_visual": ModelConfig(cma_audio=True, cma_visual=False),
+    "without_audio": ModelConfig(cma_audio=False, cma_visual=True),
+    "cmpie": ModelConfig(),
+}
