@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,9 @@ def shared() -> Path:
     """The folder of golden figures and annotations; skipped in a bare clone, required where CI says so."""
     if not SHARED.is_dir():
         if os.environ.get("CMPIE_REQUIRE_SHARED") == "1":
-            pytest.fail(f"{SHARED} is missing although CMPIE_REQUIRE_SHARED=1: golden tests may not skip here.")
+            pytest.fail(
+                f"{SHARED} is missing although CMPIE_REQUIRE_SHARED=1: golden tests may not skip here."
+            )
         pytest.skip(f"needs {SHARED}, which a bare clone does not have")
     return SHARED
 
@@ -29,7 +30,7 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only loopback may be reached: a test that asks for another host fails, it does not hang."""
     connect = socket.socket.connect
 
@@ -41,5 +42,3 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-    yield
-

@@ -1,0 +1,220 @@
+"""The assembled model: front end, two streams of HAN, SA, CMA, their mean, and MMIL pooling.
+
+`CMPIE(config)` is CM-PIE, HAN and every ablation between them; which one is a matter of the frozen config.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cmpie_lite.aggregation import CrossModalAggregation
+from cmpie_lite.config import ModelConfig
+from cmpie_lite.errors import CheckpointError
+from cmpie_lite.han import HAN
+from cmpie_lite.labels import AUDIO_DIM, FRAMES_PER_SEGMENT, NUM_SEGMENTS, VISUAL_2D_DIM, VISUAL_3D_DIM
+from cmpie_lite.pooling import MMILPooling
+from cmpie_lite.segment_attention import SegmentAttention
+
+# Parameters of the authors' HAN that no input can make matter, since a softmax does not see a shift. They are
+# left out of this package's models: everything that remains receives a gradient.
+SOFTMAX_BLIND = ("fc_frame_att.bias", "fc_av_att.bias", "the key third of every in_proj_bias")
+
+# Modules of the authors' HAN that are constructed and saved but never run.
+AUTHORS_UNUSED = ("audio_encoder.", "visual_encoder.", "cmt_encoder.", "hat_encoder.norm")
+
+
+class ParseOutput(NamedTuple):
+    """What a model says of a batch: probabilities in [0, 1], and the weights behind them for plotting."""
+
+    video: Float[Tensor, "B C"]
+    audio: Float[Tensor, "B C"]
+    visual: Float[Tensor, "B C"]
+    segments: Float[Tensor, "B T M C"]
+    weights: dict[str, Tensor]
+
+
+class FrontEnd(nn.Module):
+    """Project encoder features to D and fuse the two visual ones.
+
+    audio: W_a x. visual: W_f [W_2d mean_8(x_2d) ; W_3d x_3d]. Frames may come 8 a segment (B, 8T, 2048) or
+    already pooled (B, T, 2048): mean and affine map commute, so the result is the same.
+    """
+
+    def __init__(self, dim: int = 512) -> None:
+        super().__init__()
+        self.audio = nn.Linear(AUDIO_DIM, dim)
+        self.visual_2d = nn.Linear(VISUAL_2D_DIM, dim)
+        self.visual_3d = nn.Linear(VISUAL_3D_DIM, dim)
+        self.fusion = nn.Linear(2 * dim, dim)
+
+    def forward(
+        self,
+        audio: Float[Tensor, "B T Da"],
+        visual_2d: Float[Tensor, "B F D2"],
+        visual_3d: Float[Tensor, "B T D3"],
+    ) -> Float[Tensor, "B 2 T D"]:
+        """Returns the two modalities stacked on axis M."""
+        check_inputs(audio, visual_2d, visual_3d)
+        frames = self.visual_2d(pool_frames(visual_2d))
+        visual = self.fusion(torch.cat([frames, self.visual_3d(visual_3d)], dim=-1))
+        return torch.stack([self.audio(audio), visual], dim=1)
+
+
+def pool_frames(visual_2d: Float[Tensor, "B F D2"]) -> Float[Tensor, "B T D2"]:
+    """Mean over each segment's 8 frames; features that are already one a segment pass unchanged."""
+    if visual_2d.shape[1] == NUM_SEGMENTS:
+        return visual_2d
+    return visual_2d.unflatten(1, (NUM_SEGMENTS, FRAMES_PER_SEGMENT)).mean(dim=2)
+
+
+def check_inputs(audio: Tensor, visual_2d: Tensor, visual_3d: Tensor) -> None:
+    """Raise ValueError, naming the tensor and its shape, unless these are T = 10 segments of features."""
+    frames = (NUM_SEGMENTS, NUM_SEGMENTS * FRAMES_PER_SEGMENT)
+    expected = {
+        "audio": (audio, (NUM_SEGMENTS,), AUDIO_DIM),
+        "visual_2d": (visual_2d, frames, VISUAL_2D_DIM),
+        "visual_3d": (visual_3d, (NUM_SEGMENTS,), VISUAL_3D_DIM),
+    }
+    for name, (x, steps, width) in expected.items():
+        if x.ndim != 3 or x.shape[1] not in steps or x.shape[2] != width:
+            lengths = " or ".join(map(str, steps))
+            raise ValueError(f"{name} has shape {tuple(x.shape)}, expected (videos, {lengths}, {width}).")
+
+
+class CMPIE(nn.Module):
+    """CM-PIE (or HAN, or an ablation) as `config` describes it.
+
+    features -> HAN -> CMA = ĝ^h, features -> SA -> HAN -> CMA = ĝ^s, g̃ = Mean(ĝ^h, ĝ^s) (Eq. 12-13), MMIL
+    pooling. Switched-off blocks are not constructed, so every parameter is used.
+
+    Example:
+        >>> model = CMPIE(ModelConfig())
+        >>> parsed = model(torch.rand(1, 10, 128), torch.rand(1, 10, 2048), torch.rand(1, 10, 512))
+        >>> tuple(parsed.segments.shape)
+        (1, 10, 2, 25)
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        streams = 2 if config.segment_attention else 1
+        hans = streams if config.han_sharing == "two" else 1
+        aggregates = config.cma_audio or config.cma_visual
+        self.front_end = FrontEnd(config.dim)
+        self.segment_attention = SegmentAttention(config) if config.segment_attention else None
+        self.hans = nn.ModuleList(
+            HAN(config.dim, config.heads, config.ffn_dim, config.dropout, config.han_layers)
+            for _ in range(hans)
+        )
+        self.aggregations = nn.ModuleList(
+            CrossModalAggregation(config) for _ in range(streams if aggregates else 0)
+        )
+        self.head = MMILPooling(config.dim)
+
+    def forward(
+        self,
+        audio: Float[Tensor, "B T Da"],
+        visual_2d: Float[Tensor, "B F D2"],
+        visual_3d: Float[Tensor, "B T D3"],
+    ) -> ParseOutput:
+        """Parse a batch of videos.
+
+        Weights returned: `temporal`, `modality` (B, T, M, C); `h.self`, `h.cross`, `s.self`, `s.cross`
+        (B, M, T, T); `sa.segment` (B, M, T) and/or `sa.channel`; `h.cma.audio` ... `s.cma.visual` (B, T, K).
+
+        Raises:
+            ValueError: if a tensor's shape is not (videos, segments, features); the message names it.
+        """
+        weights: dict[str, Tensor] = {}
+        features = self.front_end(audio, visual_2d, visual_3d)
+        streams = {"h": features}
+        if self.segment_attention is not None:
+            streams["s"], gates = self._refine(features, audio, visual_2d, visual_3d)
+            weights |= {f"sa.{axis}": gate for axis, gate in gates.items()}
+        parsed = []
+        for place, (stream, x) in enumerate(streams.items()):
+            x, maps = self.hans[min(place, len(self.hans) - 1)](x)
+            if self.aggregations:
+                x, reads = self.aggregations[place](x)
+                maps = maps | {f"cma.{modality}": read for modality, read in reads.items()}
+            weights |= {f"{stream}.{name}": map_ for name, map_ in maps.items()}
+            parsed.append(x)
+        fused = parsed[0] if len(parsed) == 1 else (parsed[0] + parsed[1]) / 2  # Eq. 12-13
+        segments, pooled = self.head(fused)
+        weights |= {"temporal": pooled.temporal, "modality": pooled.modality}
+        return ParseOutput(pooled.video, pooled.audio, pooled.visual, segments, weights)
+
+    def _refine(
+        self, features: Tensor, audio: Tensor, visual_2d: Tensor, visual_3d: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The SA stream's input: projected features gated, or raw features gated and then projected."""
+        assert self.segment_attention is not None
+        if self.config.sa_input == "projected":
+            refined, gates = self.segment_attention(features.unbind(dim=1))
+            return torch.stack(refined, dim=1), gates
+        visual = torch.cat([pool_frames(visual_2d), visual_3d], dim=-1)
+        (audio, visual), gates = self.segment_attention([audio, visual])
+        return self.front_end(audio, *visual.split([VISUAL_2D_DIM, VISUAL_3D_DIM], dim=-1)), gates
+
+
+def load_authors_state_dict(model: CMPIE, state: Mapping[str, Tensor]) -> None:
+    """Load weights saved under the parameter names of HAN's authors (`MMIL_Net`) into a HAN model.
+
+    Parameters that the authors construct but never use (`AUTHORS_UNUSED`) and those that a softmax does not
+    see (`SOFTMAX_BLIND`) are ignored; any other difference in names or shapes is an error, and then the
+    model is left unchanged.
+
+    Raises:
+        CheckpointError: if the model is not a one-stream HAN, or names or shapes do not fit.
+    """
+    if len(model.hans) != 1 or model.segment_attention is not None or model.aggregations:
+        raise CheckpointError(
+            f"{model.config} is not HAN: the authors' weights fit only CMPIE(config.HAN) "
+            "(no segment attention, no aggregation)."
+        )
+    ours: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        if name.startswith(AUTHORS_UNUSED) or name in SOFTMAX_BLIND:
+            continue
+        ours |= _translate(name, tensor)
+    wanted = {name: tuple(p.shape) for name, p in model.state_dict().items()}
+    given = {name: tuple(p.shape) for name, p in ours.items()}
+    if wanted != given:
+        missing = sorted(wanted.keys() - given.keys())
+        unknown = sorted(given.keys() - wanted.keys())
+        shapes = [f"{n}: {given[n]} for {wanted[n]}" for n in wanted if n in given and wanted[n] != given[n]]
+        raise CheckpointError(
+            f"not the weights of this HAN. Missing: {missing}; unknown: {unknown}; shapes: {shapes}."
+        )
+    model.load_state_dict(ours)
+
+
+def _translate(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """One of the authors' parameters under our names; a packed in_proj becomes query, key and value."""
+    renames = {
+        r"^fc_a\.": "front_end.audio.",
+        r"^fc_v\.": "front_end.visual_2d.",
+        r"^fc_st\.": "front_end.visual_3d.",
+        r"^fc_fusion\.": "front_end.fusion.",
+        r"^fc_prob\.": "head.classifier.",
+        r"^fc_frame_att\.": "head.temporal.",
+        r"^fc_av_att\.": "head.modality.",
+        r"^hat_encoder\.": "hans.0.",
+        r"\.self_attn\.": ".self_attention.",
+        r"\.cm_attn\.": ".cross_attention.",
+        r"\.out_proj\.": ".out.",
+    }
+    for pattern, ours in renames.items():
+        name = re.sub(pattern, ours, name)
+    packed = re.fullmatch(r"(.*\.)in_proj_(weight|bias)", name)
+    if not packed:
+        return {name: tensor}
+    prefix, kind = packed.groups()
+    parts = dict(zip(("query", "key", "value"), tensor.chunk(3), strict=True))
+    return {f"{prefix}{part}.{kind}": x for part, x in parts.items() if (part, kind) != ("key", "bias")}
