@@ -1,0 +1,492 @@
+"""The feature store: exact round trips, memory-mapped reading, clear errors, nothing half written."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from cmpie_lite import data
+from cmpie_lite.data import (
+    FeatureStore,
+    Split,
+    check_finite,
+    check_trainable,
+    digest_of,
+    open_store,
+    write_store,
+)
+from cmpie_lite.errors import DataError
+from cmpie_lite.labels import CLASSES
+
+
+def some_split(name: str, count: int, *, dense: bool = True, seed: int = 0) -> Split:
+    rng = torch.Generator().manual_seed(seed)
+
+    def flips(*shape: int) -> torch.Tensor:
+        return torch.rand(shape, generator=rng) < 0.3
+
+    return Split(
+        ids=tuple(f"{name}_{seed}_{i}" for i in range(count)),
+        audio=torch.rand((count, 10, 128), generator=rng),
+        visual_2d=torch.randn((count, 10, 2048), generator=rng),
+        visual_3d=torch.randn((count, 10, 512), generator=rng),
+        weak=flips(count, 25),
+        dense_audio=flips(count, 10, 25) if dense else None,
+        dense_visual=flips(count, 10, 25) if dense else None,
+    )
+
+
+def some_store(seed: int = 0, **more: Any) -> FeatureStore:
+    return FeatureStore(
+        train=some_split("train", 5, dense=False, seed=seed),
+        val=some_split("val", 3, seed=seed),
+        test=some_split("test", 2, seed=seed),
+        source="made for a test",
+        **more,
+    )
+
+
+def assert_same(one: Split, two: Split) -> None:
+    assert one.ids == two.ids
+    assert list(one.tensors()) == list(two.tensors())
+    for name, tensor in one.tensors().items():
+        assert torch.equal(tensor, two.tensors()[name]), name
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+STORE_FILES = {"store.json", "train.safetensors", "val.safetensors", "test.safetensors"}
+
+
+# --- what is written is what is read ------------------------------------------------------------------
+
+
+def test_round_trip_is_exact_and_names_its_source(tmp_path: Path) -> None:
+    store = some_store(creation={"seed": 3, "sizes": [5, 3, 2]})
+    write_store(tmp_path, store)
+    opened = open_store(tmp_path, verify=True)
+    for name, split in store.splits.items():
+        assert_same(split, opened.splits[name])
+        assert len(opened.splits[name]) == len(split)
+    assert opened.source == "made for a test"
+    assert opened.creation == {"seed": 3, "sizes": [5, 3, 2]}
+    assert set(files_of(tmp_path)) == STORE_FILES
+
+
+def test_the_safetensors_library_reads_our_files(tmp_path: Path) -> None:
+    store = some_store()
+    write_store(tmp_path, store)
+    for name, split in store.splits.items():
+        path = tmp_path / f"{name}.safetensors"
+        read = load_file(path)
+        assert read.keys() == split.tensors().keys()
+        assert all(torch.equal(read[key], tensor) for key, tensor in split.tensors().items())
+        length = int.from_bytes(path.read_bytes()[:8], "little")
+        assert length % 8 == 0  # so that the float32 tensors that follow are aligned in the mapping
+
+
+def test_tensors_are_views_of_the_mapped_file_and_changing_them_leaves_it_alone(tmp_path: Path) -> None:
+    write_store(tmp_path, some_store())
+    before = files_of(tmp_path)
+    split = open_store(tmp_path).train
+    path = tmp_path / "train.safetensors"
+    mapped = [line.split() for line in Path("/proc/self/maps").read_text().splitlines() if str(path) in line]
+    ranges = [tuple(int(end, 16) for end in line[0].split("-")) for line in mapped]
+    for name, tensor in split.tensors().items():
+        assert any(low <= tensor.data_ptr() < high for low, high in ranges), name
+    split.audio.zero_()
+    assert files_of(tmp_path) == before
+
+
+def test_digest_is_that_of_sha256sum_and_needs_no_file(tmp_path: Path) -> None:
+    store = some_store()
+    write_store(tmp_path, store)
+    lines = ""
+    for name in ("train", "val", "test"):
+        file = f"{name}.safetensors"
+        lines += f"{hashlib.sha256((tmp_path / file).read_bytes()).hexdigest()}  {file}\n"
+    assert store.digest == digest_of(store.splits) == hashlib.sha256(lines.encode()).hexdigest()
+    assert open_store(tmp_path).digest == store.digest
+    assert json.loads((tmp_path / "store.json").read_text())["digest"] == store.digest
+
+
+def test_digest_sees_a_bit_an_id_and_a_label() -> None:
+    store = some_store()
+    audio = store.train.audio.clone()
+    audio[4, 9, 127] += 1e-6
+    weak = store.train.weak.clone()
+    weak[0, 0] = ~weak[0, 0]
+    changed = [
+        replace(store.train, audio=audio),
+        replace(store.train, weak=weak),
+        replace(store.train, ids=(*store.train.ids[:-1], "other")),
+    ]
+    digests = {digest_of({**store.splits, "train": split}) for split in changed}
+    assert len(digests | {store.digest}) == 4
+
+
+def test_writing_is_deterministic_and_does_not_care_for_strides(tmp_path: Path) -> None:
+    store = some_store()
+    transposed = replace(store.val, audio=store.val.audio.transpose(1, 2).contiguous().transpose(1, 2))
+    assert not transposed.audio.is_contiguous()
+    write_store(tmp_path / "a", store)
+    write_store(tmp_path / "b", replace(store, val=transposed))
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
+
+
+def test_chunks_do_not_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_store(tmp_path / "a", some_store())
+    monkeypatch.setattr(data, "CHUNK", 2)
+    write_store(tmp_path / "b", some_store())
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
+
+
+def test_subset_and_device() -> None:
+    split = some_split("s", 6)
+    chosen = split.subset([4, 0])
+    assert chosen.ids == (split.ids[4], split.ids[0])
+    for name, tensor in chosen.tensors().items():
+        assert torch.equal(tensor, split.tensors()[name][[4, 0]])
+    assert_same(split.subset(np.array([4, 0])), chosen)
+    assert_same(split.subset(torch.tensor([4, 0])), chosen)
+    moved = split.to("meta")
+    assert moved.ids == split.ids
+    assert {t.device.type for t in moved.tensors().values()} == {"meta"}
+    assert some_split("s", 2, dense=False).to("meta").dense_audio is None
+    store = some_store()
+    assert store.to("meta").test.weak.device.type == "meta"
+    assert store.to("meta").digest == store.digest
+
+
+@pytest.mark.parametrize(
+    "indices", [[6], [-1], [True] * 6, [0.5], [], [0, 0], torch.zeros(2, 2, dtype=torch.long)]
+)
+def test_subset_refuses(indices: Any) -> None:
+    with pytest.raises(DataError):
+        some_split("s", 6).subset(indices)
+
+
+# --- what is refused ----------------------------------------------------------------------------------
+
+BAD_SPLITS = {
+    "shape": ({"audio": torch.zeros(2, 10, 127)}, r"audio has shape \(2, 10, 127\), expected \(2, 10, 128\)"),
+    "not pooled": ({"visual_2d": torch.zeros(2, 80, 2048)}, r"visual_2d has shape \(2, 80, 2048\)"),
+    "count": ({"visual_3d": torch.zeros(3, 10, 512)}, r"visual_3d has shape \(3, 10, 512\)"),
+    "dtype": ({"audio": torch.zeros(2, 10, 128, dtype=torch.float64)}, r"audio is torch.float64, expected"),
+    "float labels": ({"weak": torch.zeros(2, 25)}, r"weak is torch.float32, expected a tensor of torch.bool"),
+    "numpy": ({"weak": np.zeros((2, 25), dtype=bool)}, r"weak is ndarray"),
+    "class before time": (
+        {"dense_audio": torch.zeros(2, 25, 10, dtype=torch.bool)},
+        r"dense_audio has shape",
+    ),
+    "one modality": ({"dense_audio": None}, r"one modality only"),
+    "twice": ({"ids": ("a", "a")}, r"'a' occurs 2 times"),
+    "list": ({"ids": ["a", "b"]}, r"expected a tuple"),
+    "empty id": ({"ids": ("a", "")}, r"non-empty"),
+    "no video": ({"ids": ()}, r"without a video"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SPLITS)
+def test_split_refuses(case: str) -> None:
+    changes, message = BAD_SPLITS[case]
+    with pytest.raises(DataError, match=message):
+        replace(some_split("s", 2), **changes)
+
+
+def test_store_refuses_a_video_in_two_splits_and_no_source() -> None:
+    store = some_store()
+    with pytest.raises(DataError, match=r"'train_0_0' is in train and in val"):
+        replace(store, val=store.train)
+    with pytest.raises(DataError, match="source = ' '"):
+        replace(store, source=" ")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["audio", "visual_2d", "visual_3d"])
+def test_non_finite_features_are_named_and_not_written(tmp_path: Path, name: str, value: float) -> None:
+    store = some_store()
+    getattr(store.val, name)[1, 7, 3] = value
+    with pytest.raises(DataError, match=f"{name} of video 'val_0_1' is not finite"):
+        check_finite(store.val)
+    with pytest.raises(DataError, match="not finite"):
+        write_store(tmp_path, store)
+    assert files_of(tmp_path) == {}
+
+
+def test_training_needs_every_class() -> None:
+    split = some_split("s", 3)
+    every = replace(split, weak=torch.ones_like(split.weak))
+    check_trainable(every)
+    without = every.weak.clone()
+    without[:, [3, 24]] = False
+    with pytest.raises(
+        DataError, match=f"2 of 25 classes have no training example: {CLASSES[3]}, {CLASSES[24]}"
+    ):
+        check_trainable(replace(split, weak=without))
+    with pytest.raises(DataError, match="None of the 3 training videos has a weak label"):
+        check_trainable(replace(split, weak=torch.zeros_like(split.weak)))
+    every.audio[2, 0, 0] = float("nan")
+    with pytest.raises(DataError, match="not finite"):
+        check_trainable(every)
+
+
+def test_open_refuses_what_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"No store in .*: there is no store.json"):
+        open_store(tmp_path)
+    with pytest.raises(DataError, match="No store in"):
+        open_store(tmp_path / "nowhere")
+
+
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+BAD_MANIFESTS = {
+    "format": ({"format": "cmpie_lite store 0"}, "has format 'cmpie_lite store 0', expected"),
+    "classes": ({"classes": list(CLASSES[::-1])}, "other classes"),
+    "source": ({"source": None}, "source must be a string"),
+    "blank source": ({"source": ""}, "source = ''"),
+    "splits": ({"splits": {}}, "no entry 'train'"),
+    "list": ({"splits": []}, "not the manifest of a store"),
+    "count": (
+        {"splits": {n: {"count": "5", "bytes": 1, "sha256": ""} for n in data.SPLITS}},
+        "expected count",
+    ),
+    "creation": ({"creation": 3}, "creation an object"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_MANIFESTS)
+def test_open_refuses_a_manifest(tmp_path: Path, case: str) -> None:
+    write_store(tmp_path, some_store())
+    changes, message = BAD_MANIFESTS[case]
+    edit(tmp_path / "store.json", **changes)
+    with pytest.raises(DataError, match=message):
+        open_store(tmp_path)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"3", b"null", b"\xff\xfe", b'{"format": 1'])
+def test_open_refuses_a_broken_manifest(tmp_path: Path, text: bytes) -> None:
+    write_store(tmp_path, some_store())
+    (tmp_path / "store.json").write_bytes(text)
+    with pytest.raises(DataError, match=r"store\.json is not the manifest of a store"):
+        open_store(tmp_path)
+
+
+def put(folder: Path, name: str, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None) -> None:
+    """Replace a split's file by another one, and let the manifest agree on its size."""
+    path = folder / f"{name}.safetensors"
+    save_file(tensors, path, metadata)
+    manifest = json.loads((folder / "store.json").read_text())
+    manifest["splits"][name]["bytes"] = path.stat().st_size
+    (folder / "store.json").write_text(json.dumps(manifest))
+
+
+def test_open_refuses_a_foreign_or_altered_file(tmp_path: Path) -> None:
+    store = some_store()
+    write_store(tmp_path, store)
+    tensors = store.val.tensors()
+    ours = {
+        "format": data.FORMAT,
+        "classes": json.dumps(CLASSES),
+        "ids": json.dumps(store.val.ids),
+    }
+    put(tmp_path, "val", tensors, ours)
+    open_store(tmp_path)  # the library's own order of tensors is as good
+    cases: list[tuple[dict[str, torch.Tensor], dict[str, str] | None, str]] = [
+        ({"weight": torch.zeros(3)}, None, "not of a store"),
+        (tensors, {**ours, "format": "x"}, "not of a store"),
+        (tensors, {**ours, "classes": "[]"}, "other classes"),
+        (tensors, {**ours, "ids": "["}, "cannot be read"),
+        (tensors, {**ours, "ids": "3"}, "cannot be read"),
+        (tensors, {**ours, "ids": json.dumps(["a", "a", "b"])}, "'a' occurs 2 times"),
+        (tensors, {**ours, "ids": json.dumps(["a", "b"])}, "has shape"),
+        (tensors, {k: v for k, v in ours.items() if k != "ids"}, "cannot be read"),
+        ({**tensors, "extra": torch.zeros(3)}, ours, r"holds \['audio'"),
+        ({k: v for k, v in tensors.items() if k != "weak"}, ours, "expected"),
+        ({**tensors, "audio": torch.zeros(3, 10, 64)}, ours, "audio has shape"),
+        ({**tensors, "audio": tensors["audio"].half()}, ours, r"audio is torch\.float16"),
+        (
+            store.train.tensors(),
+            {**ours, "ids": json.dumps(store.train.ids)},
+            "has 5 videos, store.json says 3",
+        ),
+    ]
+    for wrong, metadata, message in cases:
+        put(tmp_path, "val", wrong, metadata)
+        with pytest.raises(DataError, match=message):
+            open_store(tmp_path)
+
+
+def test_open_refuses_a_missing_or_truncated_file_and_labels_that_are_no_bools(tmp_path: Path) -> None:
+    write_store(tmp_path, some_store())
+    path = tmp_path / "test.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1])
+    with pytest.raises(DataError, match=f"has {len(whole) - 1} bytes, expected {len(whole)}"):
+        open_store(tmp_path)
+    path.write_bytes(whole[:-1] + b"\x02")
+    with pytest.raises(DataError, match="dense_visual has bytes other than 0 and 1"):
+        open_store(tmp_path)
+    path.unlink()
+    with pytest.raises(DataError, match=r"test\.safetensors is missing"):
+        open_store(tmp_path)
+
+
+def test_only_verify_finds_a_flipped_bit(tmp_path: Path) -> None:
+    write_store(tmp_path, some_store())
+    path = tmp_path / "train.safetensors"
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    path.write_bytes(whole)
+    open_store(tmp_path)
+    with pytest.raises(DataError, match="has sha256"):
+        open_store(tmp_path, verify=True)
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("standing")
+    write_store(folder, some_store())
+    return folder
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(draw=st.data())
+def test_damaged_headers_end_in_a_data_error_or_open(standing: Path, draw: st.DataObject) -> None:
+    """Whatever bytes of a header or the manifest change: no other exception, and verify sees the former."""
+    name = draw.draw(st.sampled_from(["test.safetensors", "store.json"]))
+    path = standing / name
+    whole = path.read_bytes()
+    end = 8 + int.from_bytes(whole[:8], "little") if name != "store.json" else len(whole)
+    damaged = bytearray(whole)
+    for _ in range(draw.draw(st.integers(1, 4))):
+        damaged[draw.draw(st.integers(0, end - 1))] = draw.draw(st.integers(0, 255))
+    try:
+        path.write_bytes(damaged)
+        with contextlib.suppress(DataError):
+            open_store(standing)
+        if name != "store.json" and damaged != whole:
+            with pytest.raises(DataError, match="sha256"):
+                open_store(standing, verify=True)
+    finally:
+        path.write_bytes(whole)
+
+
+# --- nothing half written -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+@pytest.mark.parametrize("old", [True, False])
+def test_full_disk_leaves_the_old_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nth: int, old: bool
+) -> None:
+    if old:
+        write_store(tmp_path, some_store(seed=1))
+    before = files_of(tmp_path)
+    calls = 0
+
+    def full(descriptor: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == nth:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match=r"Cannot write a store to .*No space left on device"):
+        write_store(tmp_path, some_store(seed=2))
+    assert files_of(tmp_path) == before
+    assert not (tmp_path / ".staging").exists()
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+def test_failure_between_two_renames_leaves_no_store_and_the_next_write_heals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nth: int
+) -> None:
+    write_store(tmp_path, some_store(seed=1))
+    calls, really = 0, os.replace
+
+    def stop(source: Path, target: Path) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == nth:
+            raise KeyboardInterrupt
+        really(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", stop)
+        with pytest.raises(KeyboardInterrupt):
+            write_store(tmp_path, some_store(seed=2))
+    with pytest.raises(DataError, match="No store in"):
+        open_store(tmp_path)
+    write_store(tmp_path, some_store(seed=2))
+    assert open_store(tmp_path, verify=True).digest == some_store(seed=2).digest
+    assert set(files_of(tmp_path)) == STORE_FILES
+
+
+def child(code: str, *arguments: str | Path) -> subprocess.Popen[str]:
+    """A Python process that knows this file's helpers."""
+    head = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom test_data import *\n"
+    command = [sys.executable, "-c", head + code, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_real_limit_on_file_size_leaves_the_old_store(tmp_path: Path) -> None:
+    write_store(tmp_path, some_store(seed=1))
+    before = files_of(tmp_path)
+    process = child(
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+        "try:\n    write_store(sys.argv[1], some_store(seed=2))\n"
+        "except DataError as error:\n    print(error)\n",
+        tmp_path,
+    )
+    printed, errors = process.communicate(timeout=60)
+    assert "Cannot write a store" in printed, errors
+    assert "File too large" in printed
+    assert files_of(tmp_path) == before
+
+
+def test_killed_at_any_moment_there_is_one_whole_store_or_none(tmp_path: Path) -> None:
+    whole = {some_store(seed=1).digest, some_store(seed=2).digest}
+    code = (
+        "one, two = some_store(seed=1), some_store(seed=2)\nprint('ready', flush=True)\n"
+        "while True:\n    write_store(sys.argv[1], one); write_store(sys.argv[1], two)\n"
+    )
+    wait = random.Random(0)
+    for _ in range(3):
+        process = child(code, tmp_path)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n", process.communicate()
+        time.sleep(wait.uniform(0.05, 0.25))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if (tmp_path / "store.json").exists():
+            assert open_store(tmp_path, verify=True).digest in whole
+    write_store(tmp_path, some_store(seed=1))
+    assert set(files_of(tmp_path)) == STORE_FILES
