@@ -1,0 +1,89 @@
+"""Files that are either whole or absent: atomic writes, csv manifests, checksums, disk space."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cmpie_lite.errors import DataError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in `path`'s folder; rename it to `path` on success, remove it on failure.
+
+    Example:
+        >>> with whole_file(Path("a.txt")) as temporary:
+        ...     _ = temporary.write_text("complete or not at all")
+
+    Raises:
+        DataError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}). Choose another folder.") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o644)  # mkstemp's files are private
+        os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(f"{path}: writing failed ({error.strerror}). Is the disk full?") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """The file's sha256, as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Raise `DataError` where the disk of `folder` has fewer than `needed` bytes free."""
+    existing = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise DataError(
+            f"{folder}: {what} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free. "
+            "Free some space, or choose another disk with --out."
+        )
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Write a csv file with a header, atomically."""
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read a csv file of `write_rows`; an absent file is an empty one.
+
+    Raises:
+        DataError: the file is not such a csv file.
+    """
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+            found = tuple(reader.fieldnames or ())
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a readable csv file ({error}). Remove it and run again.") from error
+    if found != tuple(columns) or any(None in row or None in row.values() for row in rows):
+        raise DataError(
+            f"{path}: columns {list(found)}, expected {list(columns)} in every row. Remove it and run again."
+        )
+    return rows
