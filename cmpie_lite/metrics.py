@@ -4,9 +4,9 @@ Three layers: counts -> reduction -> a report of ten named fields. Everything ta
 (N, T, C), in the order (prediction, truth), on any device; scores are fractions in 0..1.
 
 The protocol (Tian et al., ECCV 2020). For one video and one class, F = 2 TP / (2 TP + FP + FN), where TP, FP
-and FN count segments (*segment level*) or events, maximal runs of positive segments (*event level*). The score
-of a video is the mean of F over the classes that are active in its prediction or its truth, and 1 where there
-are none; the score of a data set is the mean over its videos. Of either level there are five scores:
+and FN count segments (*segment level*) or events, maximal runs of positive segments (*event level*). A video
+scores the mean of F over the classes that are active in its prediction or its truth, and 1 where there are
+none; a data set scores the mean over its videos. Of either level there are five scores:
 
     audio, visual    the two modalities
     av               audio AND visual, segment by segment

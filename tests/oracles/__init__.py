@@ -1,0 +1,1 @@
+"""Slow, obvious references: written from the definitions, never from the package."""
