@@ -1,0 +1,185 @@
+"""Aggregated label statistics of LLP, from which LLP-sim draws its labels.
+
+    python -m data_fetch.statistics ANNOTATION_DIR [--out cmpie_lite/llp_statistics.json]
+
+Only counts leave this script: no video, id or row of the annotations. Weak statistics come from the train
+split and, apart from it, from val + test (whose videos carry more labels each); timing comes from the
+dense annotations of val + test. A *full* event roll is positive in all ten segments; an *identical* pair of
+rolls is the same in both modalities. Histograms of runs, durations and onsets leave full rolls out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cmpie_lite.errors import DataError
+from cmpie_lite.labels import CLASS_INDEX, CLASSES, MODALITIES, NUM_CLASSES, NUM_SEGMENTS
+
+DEFAULT_OUT = Path(__file__).resolve().parents[1] / "cmpie_lite" / "llp_statistics.json"
+IOU_BINS = 5
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a tab-separated annotation file. Raises `DataError` where there is no such file."""
+    if not path.is_file():
+        raise DataError(
+            f"{path} is missing: expected the LLP annotations. Run `python -m data_fetch annotations`."
+        )
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def class_indices(row: Mapping[str, str], path: Path) -> list[int]:
+    """The classes of a row's `event_labels`. Raises `DataError` for a label that is none of the 25."""
+    names = row["event_labels"].split(",")
+    unknown = [name for name in names if name not in CLASS_INDEX]
+    if unknown:
+        raise DataError(
+            f"{path}: unknown label {unknown[0]!r} of {row['filename']}, expected one of {CLASSES}."
+        )
+    return [CLASS_INDEX[name] for name in names]
+
+
+def read_weak(path: Path) -> dict[str, set[int]]:
+    """Video-level labels: id -> class indices."""
+    return {row["filename"]: set(class_indices(row, path)) for row in read_rows(path)}
+
+
+def read_dense(path: Path, ids: Iterable[str]) -> np.ndarray:
+    """Event rolls (N, T, C) bool of the given ids; rows of other ids, and empty intervals, mark nothing."""
+    place = {name: i for i, name in enumerate(ids)}
+    rolls = np.zeros((len(place), NUM_SEGMENTS, NUM_CLASSES), bool)
+    for row in read_rows(path):
+        if row["filename"] in place:
+            onset, offset = int(row["onset"]), int(row["offset"])
+            rolls[place[row["filename"]], onset:offset, class_indices(row, path)] = True
+    return rolls
+
+
+def weak_statistics(labels: Iterable[set[int]]) -> dict[str, Any]:
+    """Counts of labels per video, of classes that stand alone, and of classes found together."""
+    labels = list(labels)
+    sizes = np.bincount([len(classes) for classes in labels])
+    alone = np.zeros(NUM_CLASSES, int)
+    together = np.zeros((NUM_CLASSES, NUM_CLASSES), int)
+    for classes in labels:
+        if len(classes) == 1:
+            alone[list(classes)] += 1
+        for a in classes:
+            for b in classes:
+                together[a, b] += a < b
+    return {
+        "videos": len(labels),
+        "labels_per_video": sizes.tolist(),
+        "alone": {CLASSES[c]: int(alone[c]) for c in range(NUM_CLASSES)},
+        "together": {
+            CLASSES[a]: {CLASSES[b]: int(together[a, b]) for b in np.flatnonzero(together[a])}
+            for a in np.flatnonzero(together.any(1))
+        },
+    }
+
+
+def runs(roll: np.ndarray) -> list[tuple[int, int]]:
+    """Maximal runs (onset, offset) of one roll (T,)."""
+    steps = np.diff(np.concatenate([[0], roll.astype(int), [0]]))
+    return list(zip(np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist(), strict=True))
+
+
+def shape_statistics(rolls: np.ndarray) -> dict[str, list[int]]:
+    """Histograms over rolls (K, T), none full: number of runs; durations and first onsets."""
+    found = [runs(roll) for roll in rolls]
+
+    def histogram(values: list[int]) -> list[int]:
+        return np.bincount(np.asarray(values, int), minlength=NUM_SEGMENTS).tolist()
+
+    return {
+        "runs": np.bincount([len(r) for r in found], minlength=6).tolist(),
+        "durations_one": histogram([b - a for r in found if len(r) == 1 for a, b in r]),
+        "durations_many": histogram([b - a for r in found if len(r) > 1 for a, b in r]),
+        "onsets_one": histogram([r[0][0] for r in found if len(r) == 1]),
+        "onsets_many": histogram([r[0][0] for r in found if len(r) > 1]),
+    }
+
+
+def class_statistics(audio: np.ndarray, visual: np.ndarray) -> dict[str, Any]:
+    """Counts for one class from its rolls (K, T): where it is heard and seen, how long, how far in step."""
+    heard, seen = audio.any(1), visual.any(1)
+    both = heard & seen
+    identical = both & (audio == visual).all(1)
+    different = both & ~identical
+    full_audio, full_visual = audio.all(1), visual.all(1)
+    counts = {
+        "audible_only": heard & ~seen,
+        "audible_only_full": heard & ~seen & full_audio,
+        "visible_only": seen & ~heard,
+        "visible_only_full": seen & ~heard & full_visual,
+        "both": both,
+        "identical": identical,
+        "identical_full": identical & full_audio,
+        "different_audio_full": different & full_audio,
+        "different_visual_full": different & full_visual,
+    }
+    shapes = {
+        name: shape_statistics(rolls[rolls.any(1) & ~rolls.all(1)])
+        for name, rolls in zip(MODALITIES, (audio, visual), strict=True)
+    }
+    return {name: int(mask.sum()) for name, mask in counts.items()} | shapes
+
+
+def iou_histogram(audio: np.ndarray, visual: np.ndarray) -> list[int]:
+    """Histogram of the IoU of rolls (K, T) that are both there, differ, and are not full."""
+    keep = audio.any(1) & visual.any(1) & ~audio.all(1) & ~visual.all(1) & (audio != visual).any(1)
+    overlap = (audio & visual)[keep].sum(1) / (audio | visual)[keep].sum(1)
+    return np.histogram(overlap, bins=IOU_BINS, range=(0.0, 1.0))[0].tolist()
+
+
+def statistics(folder: Path) -> dict[str, Any]:
+    """Every count that LLP-sim needs, from the csv files in `folder`."""
+    train = read_weak(folder / "AVVP_train.csv")
+    evaluation = read_weak(folder / "AVVP_val_pd.csv") | read_weak(folder / "AVVP_test_pd.csv")
+    audio = read_dense(folder / "AVVP_eval_audio.csv", evaluation)
+    visual = read_dense(folder / "AVVP_eval_visual.csv", evaluation)
+    by_class = {name: class_statistics(audio[:, :, c], visual[:, :, c]) for c, name in enumerate(CLASSES)}
+    return {
+        "about": "Counts over LLP's annotations, by `python -m data_fetch.statistics`; no video is in here.",
+        "classes": list(CLASSES),
+        "weak": {"train": weak_statistics(train.values()), "eval": weak_statistics(evaluation.values())},
+        "dense": {
+            "videos": len(evaluation),
+            "iou_of_different": iou_histogram(
+                *(x.swapaxes(1, 2).reshape(-1, NUM_SEGMENTS) for x in (audio, visual))
+            ),
+            "by_class": by_class,
+        },
+    }
+
+
+def write(found: Mapping[str, Any], path: Path) -> None:
+    """Write as JSON that reads well: an innermost list or object stands on one line."""
+    text = json.dumps(found, indent=1)
+    innermost = re.compile(r"([\[{])\s+([^\[\]{}]*?)\s+([\]}])")
+    path.write_text(innermost.sub(lambda m: m[1] + re.sub(r"\n\s+", " ", m[2]) + m[3], text) + "\n")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of `python -m data_fetch.statistics`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data_fetch.statistics", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("annotation_dir", type=Path, help="folder with the AVVP_*.csv files")
+    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    write(statistics(options.annotation_dir), options.out)
+    print(f"{options.out}: {options.out.stat().st_size / 1000:.1f} kB")
+
+
+if __name__ == "__main__":
+    main()
