@@ -1,1 +1,4 @@
-"""The other systems of Table 1, behind the same interface as `cmpie_lite.model`."""
+"""The systems that Table 1 compares with, behind the interface of `cmpie_lite.model`.
+
+Each module states the idea, the maths, what is published and what is our reading.
+"""
