@@ -1,0 +1,113 @@
+"""Checkpoints: one safetensors file with JSON facts and a checksum in its header, written atomically."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from cmpie_lite.errors import CheckpointError
+
+FORMAT = "cmpie_lite checkpoint 1"
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, a kill or a full disk sees the old content or the new, nothing between.
+
+    Raises:
+        CheckpointError: if it cannot be written; the old file is then still there, and no partial one.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        here = next(p for p in (path.parent, *path.parent.parents) if p.exists())
+        free = shutil.disk_usage(here).free
+        raise CheckpointError(
+            f"cannot write {path} ({len(content) / 1e6:.1f} MB, {free / 1e6:.1f} MB free): {error}. "
+            "What was saved before is untouched: make room and start the same run again."
+        ) from error
+
+
+def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Write named tensors and JSON facts to one file, atomically."""
+    plain = {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
+    header = {"format": FORMAT, "facts": json.dumps(facts), "sha256": digest(plain)}
+    replace_file(path, safetensors.torch.save(plain, metadata=header))
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: if the file is missing, truncated, altered or of another kind.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}: train first, or give the folder of a trained run.")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file: {error}. Delete it to start anew."
+        ) from error
+    if header.get("format") != FORMAT:
+        raise CheckpointError(f"{path} has format {header.get('format')!r}, expected {FORMAT!r}.")
+    if digest(tensors) != header.get("sha256"):
+        raise CheckpointError(
+            f"{path} is corrupt: its tensors do not have the checksum it was written with. Delete it."
+        )
+    return tensors, json.loads(header["facts"])
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over names and bytes, in the order of the names."""
+    sha = hashlib.sha256()
+    for name in sorted(tensors):
+        sha.update(name.encode())
+        sha.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()
+
+
+def training_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Everything a run needs to go on: parameters and Adam's moments, by parameter name."""
+    state = {f"model.{name}": x for name, x in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        for key, x in optimizer.state[parameter].items():
+            state[f"optimizer.{key}.{name}"] = torch.as_tensor(x)
+    return state
+
+
+def load_training_state(
+    model: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]
+) -> None:
+    """Put a `training_state` back, bit for bit."""
+    model.load_state_dict(strip(state, "model."))
+    order = list(model.named_parameters())
+    moments: dict[int, dict[str, Tensor]] = {i: {} for i in range(len(order))}
+    for key in ("step", "exp_avg", "exp_avg_sq"):
+        saved = strip(state, f"optimizer.{key}.")
+        for i, (name, _) in enumerate(order):
+            moments[i][key] = saved[name].clone()
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+
+
+def strip(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names start with a prefix, without it."""
+    return {name.removeprefix(prefix): x for name, x in state.items() if name.startswith(prefix)}

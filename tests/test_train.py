@@ -1,0 +1,268 @@
+"""The eager loop: repeatable to the bit, resumable at any moment, clear about what it cannot do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from cmpie_lite.checkpoint import read_checkpoint, write_checkpoint
+from cmpie_lite.config import HAN, ModelConfig, TrainConfig, override
+from cmpie_lite.data import FeatureStore, Split
+from cmpie_lite.errors import CheckpointError, ConfigError, DataError
+from cmpie_lite.evaluate import Predictions, decode, evaluate, predict
+from cmpie_lite.train import BEST, LAST, learning_rate, load_model, train
+
+TINY = override(ModelConfig(), {"dim": 16, "ffn_dim": 16})
+RECIPE = TrainConfig(epochs=3, batch_size=16, learning_rate=1e-3)
+
+
+def planted_split(n: int, seed: int, prefix: str) -> Split:
+    """Videos whose features carry their labels plainly: class c lights feature c of its modality."""
+    g = torch.Generator().manual_seed(seed)
+    dense = torch.zeros(2, n, 10, 25, dtype=torch.bool)
+    for i in range(n):
+        for modality in range(2):
+            onset, length = torch.randint(0, 6, (1,), generator=g).item(), 4
+            dense[modality, i, onset : onset + length, (i + 7 * modality * (i % 2)) % 25] = True
+    features = [0.1 * torch.rand(n, 10, width, generator=g) for width in (128, 2048, 512)]
+    for modality, x in zip((0, 1, 1), features, strict=True):
+        x[..., :25] += 3.0 * dense[modality]
+    return Split(
+        tuple(f"{prefix}{i:08d}" for i in range(n)), *features, dense.any(2).any(0), dense[0], dense[1]
+    )
+
+
+def planted_store() -> FeatureStore:
+    splits = {
+        name: planted_split(n, seed, name)
+        for seed, (name, n) in enumerate({"train": 100, "val": 30, "test": 30}.items())
+    }
+    return FeatureStore(**splits, source="planted")
+
+
+@pytest.fixture(scope="module")
+def store() -> FeatureStore:
+    return planted_store()
+
+
+def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    return all(
+        torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    )
+
+
+def without_time(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
+
+
+def test_planted_events_are_learned(store: FeatureStore) -> None:
+    recipe = TrainConfig(epochs=30, batch_size=10, learning_rate=3e-3, lr_step=20)
+    run = train(override(HAN, {"dim": 32, "ffn_dim": 32}), recipe, store)
+    assert run.history[-1]["loss"] < 0.3 * run.history[0]["loss"]
+    assert evaluate(run.model, store.test).segment_type > 0.6
+
+
+def test_a_seed_repeats_to_the_bit_and_another_seed_does_not(store: FeatureStore) -> None:
+    one, again = train(TINY, RECIPE, store), train(TINY, RECIPE, store)
+    other = train(TINY, override(RECIPE, {"seed": 2}), store)
+    assert same(one.model, again.model)
+    assert without_time(one.history) == without_time(again.history)
+    assert not same(one.model, other.model)
+
+
+def test_the_callers_random_state_is_left_alone(store: FeatureStore) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    train(TINY, override(RECIPE, {"epochs": 1}), store)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("stop", [1, 2])
+def test_a_resumed_run_equals_an_uninterrupted_one(store: FeatureStore, tmp_path: Path, stop: int) -> None:
+    whole = train(TINY, RECIPE, store, folder=tmp_path / "whole")
+    train(TINY, override(RECIPE, {"epochs": stop}), store, folder=tmp_path / "halves")
+    halves = train(TINY, RECIPE, store, folder=tmp_path / "halves")
+    assert same(whole.model, halves.model)
+    assert without_time(whole.history) == without_time(halves.history)
+    assert whole.best_epoch == halves.best_epoch
+    a, _ = read_checkpoint(tmp_path / "whole" / LAST)
+    b, _ = read_checkpoint(tmp_path / "halves" / LAST)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+KILLED = """
+    import sys
+    from pathlib import Path
+    from tests.test_train import RECIPE, TINY, planted_store
+    from cmpie_lite.config import override
+    from cmpie_lite.train import train
+    import torch
+    torch.set_num_threads(1)
+    recipe = override(RECIPE, {"epochs": 30})
+    train(TINY, recipe, planted_store(), folder=Path(sys.argv[1]))
+"""
+
+
+def test_a_killed_run_ends_like_one_never_killed(store: FeatureStore, tmp_path: Path) -> None:
+    """SIGKILL at two moments that nobody chose, then go on: the same bits as an uninterrupted run."""
+    recipe = override(RECIPE, {"epochs": 30})
+    done = 0
+    for _ in range(2):
+        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), tmp_path / "killed"])
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            here = epochs_saved(tmp_path / "killed")
+            if here >= done + 2:
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        done = epochs_saved(tmp_path / "killed")
+    assert 0 < done < 30, "the run was not interrupted, so this test shows nothing"
+    resumed = train(TINY, recipe, store, folder=tmp_path / "killed")
+    whole = train(TINY, recipe, store)
+    assert same(resumed.model, whole.model)
+    assert without_time(resumed.history) == without_time(whole.history)
+
+
+def epochs_saved(folder: Path) -> int:
+    if not (folder / LAST).exists():
+        return 0
+    return len(read_checkpoint(folder / LAST)[1]["history"])
+
+
+def test_the_best_epoch_is_kept_and_loads(store: FeatureStore, tmp_path: Path) -> None:
+    run = train(TINY, RECIPE, store, folder=tmp_path)
+    types = [row["segment_type"] for row in run.history]
+    assert run.best_epoch == max(i for i, x in enumerate(types, 1) if x == max(types))
+    model, facts = load_model(tmp_path)
+    assert facts["epoch"] == run.best_epoch
+    assert same(model, run.model)
+    assert evaluate(model, store.val).segment_type == pytest.approx(max(types), abs=1e-12)
+
+
+def test_learning_rate_drops_after_ten_epochs() -> None:
+    rates = [learning_rate(TrainConfig(), epoch) for epoch in (0, 9, 10, 19, 20, 39)]
+    assert rates == pytest.approx([3e-4, 3e-4, 3e-5, 3e-5, 3e-6, 3e-7])
+
+
+@pytest.mark.parametrize(
+    ("changes", "tolerance"), [({"precision": "bfloat16"}, 0.02), ({"precision": "tf32"}, 1e-4)]
+)
+def test_a_precision_reproduces_the_eager_loop(store: FeatureStore, changes: dict, tolerance: float) -> None:
+    config = override(TINY, {"dropout": 0.0})
+    plain, fast = train(config, RECIPE, store), train(config, override(RECIPE, changes), store)
+    for a, b in zip(plain.history, fast.history, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=tolerance)
+
+
+def test_decoding_gates_segments_by_the_video() -> None:
+    video = torch.tensor([[0.5, 0.49]])
+    segments = torch.full((1, 10, 2, 2), 0.5)
+    segments[0, 3, 1] = 0.4
+    audio, visual = decode(Predictions(video, video, video, segments))
+    assert audio[0, :, 0].all()
+    assert not audio[0, :, 1].any()
+    assert visual[0, :, 0].tolist() == [t != 3 for t in range(10)]
+    with pytest.raises(ValueError, match=r"threshold = 1\.5"):
+        decode(Predictions(video, video, video, segments), 1.5)
+
+
+def test_prediction_does_not_depend_on_the_batch_size(store: FeatureStore) -> None:
+    model = train(TINY, override(RECIPE, {"epochs": 1}), store).model
+    for a, b in zip(predict(model, store.test, 1), predict(model, store.test, 64), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
+    with pytest.raises(ValueError, match="batch_size = 0"):
+        predict(model, store.test, 0)
+
+
+def test_impossible_recipes_are_refused(store: FeatureStore) -> None:
+    with pytest.raises(ConfigError, match="batch_size = 0, expected an integer >= 1"):
+        TrainConfig(batch_size=0)
+    with pytest.raises(ConfigError, match="only 100 training videos"):
+        train(TINY, override(RECIPE, {"batch_size": 101}), store)
+    with pytest.raises(ConfigError, match="this machine has"):
+        train(TINY, RECIPE, store, device="cuda:7")
+    with pytest.raises(ConfigError, match="cannot be used"):
+        train(TINY, RECIPE, store, device="gpu")
+
+
+def test_a_data_set_without_a_class_is_refused(store: FeatureStore) -> None:
+    rows = [i for i in range(100) if not store.train.weak[i, 3]]
+    with pytest.raises(DataError, match="Dog"):
+        train(TINY, RECIPE, FeatureStore(store.train.subset(rows), store.val, store.test, source="planted"))
+
+
+def test_a_folder_of_another_run_is_refused_and_kept(store: FeatureStore, tmp_path: Path) -> None:
+    train(TINY, RECIPE, store, folder=tmp_path)
+    before = (tmp_path / LAST).read_bytes()
+    with pytest.raises(CheckpointError, match="another run"):
+        train(TINY, override(RECIPE, {"seed": 9}), store, folder=tmp_path)
+    with pytest.raises(CheckpointError, match="3 epochs, not 2"):
+        train(TINY, override(RECIPE, {"epochs": 2}), store, folder=tmp_path)
+    assert (tmp_path / LAST).read_bytes() == before
+
+
+@pytest.mark.parametrize("fault", ["truncated", "flipped", "foreign", "empty", "missing"])
+def test_a_corrupt_checkpoint_is_named(store: FeatureStore, tmp_path: Path, fault: str) -> None:
+    train(TINY, override(RECIPE, {"epochs": 1}), store, folder=tmp_path)
+    path = tmp_path / BEST
+    content = path.read_bytes()
+    if fault == "truncated":
+        path.write_bytes(content[:-100])
+    elif fault == "flipped":
+        path.write_bytes(content[:-100] + bytes([content[-100] ^ 1]) + content[-99:])
+    elif fault == "foreign":
+        path.write_bytes(b"PK\x03\x04 not a safetensors file")
+    elif fault == "empty":
+        path.write_bytes(b"")
+    else:
+        path.unlink()
+    with pytest.raises(CheckpointError, match=BEST):
+        load_model(tmp_path)
+
+
+FULL_DISK = """
+    import resource, sys, signal
+    from pathlib import Path
+    import torch
+    from cmpie_lite.checkpoint import write_checkpoint
+    from cmpie_lite.errors import CheckpointError
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    try:
+        write_checkpoint(Path(sys.argv[1]), {"x": torch.ones(100_000)}, {})
+    except CheckpointError as error:
+        print(error)
+"""
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    """The system refuses to write past 100 kB: the old checkpoint stays, no partial file is left."""
+    path = tmp_path / "model.safetensors"
+    write_checkpoint(path, {"x": torch.zeros(3)}, {"epoch": 1})
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(FULL_DISK), path], capture_output=True, text=True, check=True
+    )
+    assert "cannot write" in done.stdout
+    assert "MB free" in done.stdout
+    assert read_checkpoint(path)[1] == {"epoch": 1}
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+
+
+def test_checkpoints_hold_no_pickle(store: FeatureStore, tmp_path: Path) -> None:
+    train(TINY, override(RECIPE, {"epochs": 1}), store, folder=tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted([BEST, LAST])
+    content = (tmp_path / LAST).read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert json.loads(header["__metadata__"]["facts"])["recipe"]["epochs"] == 1
