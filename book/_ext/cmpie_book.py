@@ -1,0 +1,106 @@
+"""What the book adds to Sphinx: the paper's equation numbers, generated pages, inlined drawings.
+
+- An equation labelled `eq-4` prints as (4) wherever it stands, and `page#eq-4` is a link that works.
+- A page that holds `<!-- generated: ledger -->` gets the Markdown that `book.ledger.markdown` returns, at each build.
+- An image below `_static/diagram/` is put into the page itself, so that its lines take the theme's colour.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.transforms import Transform
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from book import audit, ledger, register  # noqa: E402
+
+log = logging.getLogger(__name__)
+
+GENERATORS = {"audit": audit.markdown, "ledger": ledger.markdown, "register": register.markdown}
+MARK = re.compile(r"<!-- generated: (\w+) -->")
+
+
+class PaperNumbers(Transform):
+    """Number the labelled equations as the paper does and let links name them as `page#eq-4`."""
+
+    default_priority = 400  # before MyST resolves links
+
+    def apply(self, **kwargs: Any) -> None:
+        env = self.document.settings.env
+        domain, slugs = env.get_domain("math"), getattr(self.document, "myst_slugs", None)
+        for node in self.document.findall(nodes.math_block):
+            label = node.get("label") or ""
+            if not label.startswith("eq-"):
+                continue
+            identity = label.removeprefix("eq-")
+            if identity not in ledger.EQUATIONS:
+                log.warning("equation label %r is not one of %s", label, ", ".join(ledger.EQUATIONS), location=node)
+            node["number"] = ledger.printed(identity)
+            domain.equations[label] = (env.docname, node["number"])
+            entry = (node.line or 0, f"equation-{label}", f"Eq. {node['number']}")
+            for table in (slugs, env.metadata[env.docname].setdefault("myst_slugs", {})):
+                if table is not None:
+                    table[label] = entry
+
+
+class InlineDrawings(Transform):
+    """Replace images of `_static/diagram/*.svg` by the SVG itself, titled with the image's alternative text."""
+
+    default_priority = 401
+
+    def apply(self, **kwargs: Any) -> None:
+        env = self.document.settings.env
+        for number, node in enumerate(list(self.document.findall(nodes.image))):
+            if "_static/diagram/" not in node["uri"]:
+                continue
+            path = ROOT / "book" / "_static" / "diagram" / Path(node["uri"]).name
+            env.note_dependency(str(path))
+            drawing = re.sub(r"<style>.*?</style>", "", path.read_text(encoding="utf8").strip())
+            alt = nodes.unescape(node.get("alt", "")).replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+            if not alt:
+                log.warning("%s has no alternative text", path.name, location=node)
+            drawing = re.sub(r'aria-label="[^"]*"><title>.*?</title>', f'aria-label="{alt}">', drawing)
+            figure = f'<div class="diagram" id="diagram-{number}">{drawing}</div>'
+            node.replace_self(nodes.raw("", figure, format="html"))
+
+
+def insert_generated(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Put the generated Markdown where a page asks for it."""
+    source[0] = MARK.sub(lambda match: GENERATORS[match[1]](), source[0])
+
+
+def report_gaps(app: Sphinx) -> None:
+    """An equation without a cell, a function or a test is a warning, and so stops a strict build."""
+    for gap in ledger.gaps():
+        log.warning("equation ledger: %s", gap)
+
+
+def generated_pages(app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+    """Pages with generated content are read again at every build."""
+    return [name for name in env.found_docs if MARK.search(Path(env.doc2path(name)).read_text(encoding="utf8"))]
+
+
+def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Live code would come from a content network; the book launches Colab or Binder instead."""
+    scripts = context.get("script_files", [])
+    context["script_files"] = [
+        s for s in scripts if "thebe" not in str(s) and "THEBE" not in str(getattr(s, "attributes", ""))
+    ]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_transform(PaperNumbers)
+    app.add_transform(InlineDrawings)
+    app.connect("builder-inited", report_gaps)
+    app.connect("source-read", insert_generated)
+    app.connect("env-get-outdated", generated_pages)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

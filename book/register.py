@@ -1,0 +1,216 @@
+"""The ambiguity register: what the paper leaves open, the readings, our default, the measured effect.
+
+One entry per field of `ModelConfig` that the paper does not settle; tests hold the two to each other. Effects come from
+`book/results/ambiguities.json` where it exists:
+
+    {"source": "LLP-sim", "seeds": 10, "command": "...", "machine": "...",
+     "effects": {"sa_axis": {"channel": {"metric": "event_type", "mean": -0.4, "low": -0.9, "high": 0.1}}}}
+
+`mean`, `low` and `high` are points of the F-score, reading minus default, paired over seeds, with a 95 % interval.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+from cmpie_lite.config import ModelConfig, TrainConfig
+
+RESULTS = Path(__file__).parent / "results" / "ambiguities.json"
+
+# Fields that the paper settles: the rows of Table 2 and d = 512.
+SETTLED = frozenset({"segment_attention", "cma_audio", "cma_visual", "dim"})
+
+
+class Entry(NamedTuple):
+    """One open question. `readings` explains every value; for a number, only the values worth comparing."""
+
+    question: str
+    paper: str
+    readings: dict[Any, str]
+    reason: str
+
+
+ENTRIES: dict[str, Entry] = {
+    "sa_axis": Entry(
+        "What does one segment-attention weight belong to?",
+        "Eq. 4 sums over the segments, s = 1 to T. What is left is one number per channel. The text speaks of “the "
+        "importance of each segment”, Fig. 3 of “segment-wise attention weights”, and W carries the index t.",
+        {
+            "segment": "Average over the D channels, mix over the T segments: one weight a segment. Follows the words.",
+            "channel": "Average over the T segments, mix over the D channels: one weight a channel. Follows Eq. 4, and "
+            "the channel attention that the paper cites.",
+            "both": "One after the other.",
+        },
+        "The words, the figure and the index agree with each other; only the sum sign disagrees.",
+    ),
+    "sa_squeeze": Entry(
+        "Mean or sum before the network?",
+        "The text says “the average feature representation is computed”; Eq. 4 prints a sum.",
+        {"mean": "Average.", "sum": "Sum, as printed. The network sees inputs T or D times larger."},
+        "A first linear layer can undo the factor; the mean keeps its inputs small at the start.",
+    ),
+    "sa_layers": Entry(
+        "How many linear layers has φ?",
+        "“several linear layers and activation functions (e.g. ReLU and Sigmoid)”.",
+        {2: "Two, as in squeeze-and-excitation.", 3: "Three."},
+        "Squeeze-and-excitation, which the paper says SA resembles, has two.",
+    ),
+    "sa_reduction": Entry(
+        "How narrow is φ inside?",
+        "Not stated.",
+        {2: "Half the width: 5 of 10 segments.", 1: "No reduction.", 5: "A fifth: 2 of 10 segments."},
+        "Squeeze-and-excitation divides hundreds of channels by 16. Ten segments do not leave room for that.",
+    ),
+    "sa_sharing": Entry(
+        "One φ for both modalities, or one each?",
+        "Eq. 4 and Eq. 5 print the same φ.",
+        {"shared": "One network.", "per_modality": "Two networks."},
+        "As printed.",
+    ),
+    "sa_input": Entry(
+        "Which features does SA weigh?",
+        "“audio and visual features within a video”. The next step is “input into the HAN module”.",
+        {
+            "projected": "After the projection to D, before HAN.",
+            "raw": "The encoders' own features, before the projection.",
+        },
+        "The dimensions (b, s, d) have d, which is 512 everywhere else in the paper.",
+    ),
+    "han_sharing": Entry(
+        "Do the two streams share one HAN?",
+        "Not stated. The text says “the HAN module” for both; the symbols f̂^h and f̂^s tell only the features apart.",
+        {"two": "A HAN for each stream.", "one": "The same weights in both."},
+        "The two streams see inputs of different scale, and a second HAN is what gives the ablation its size.",
+    ),
+    "cma_concat": Entry(
+        "What does ⊕ join?",
+        "“⊕ means concatenating operation”. The axis is not stated.",
+        {
+            "tokens": "The segments of both modalities as 2T keys of D.",
+            "features": "Audio and visual of the same second as T keys of 2D.",
+        },
+        "Eq. 1 needs query and key of one width d. With tokens Eq. 8–11 work as printed; with features they need a "
+        "projection that is not printed.",
+    ),
+    "cma_form": Entry(
+        "What surrounds Eq. 1 in CMA?",
+        "Eq. 8–11 print nothing: no projection, no residual, no norm.",
+        {
+            "projected": "Learned projections of query, key and value.",
+            "residual_norm": "The same, then a residual connection and a layer norm.",
+            "printed": "Eq. 1 and nothing else. CMA then has no parameters.",
+        },
+        "A “block” without a parameter could not be learned; every δ_attn of HAN's code has projections.",
+    ),
+    "cma_sharing": Entry(
+        "One CMA block per stream, or one per modality too?",
+        "“Two cross-modal aggregation (CMA) blocks are used”, and there are two streams.",
+        {"per_stream": "Two blocks: each serves both modalities of its stream.", "per_modality": "Four blocks."},
+        "Two blocks, two streams.",
+    ),
+    "heads": Entry(
+        "How many attention heads?",
+        "“multi-head attention blocks”; no number.",
+        {1: "One.", 4: "Four.", 8: "Eight."},
+        "HAN's code uses one.",
+    ),
+    "dropout": Entry(
+        "How much dropout?",
+        "Not stated.",
+        {0.1: "0.1.", 0.0: "None."},
+        "HAN's code uses 0.1, also on the attention weights.",
+    ),
+    "ffn_dim": Entry(
+        "How wide is HAN's feed-forward network?",
+        "Eq. 2–3 print none.",
+        {512: "512.", 2048: "2048, the usual factor of four."},
+        "HAN's code uses 512.",
+    ),
+    "han_layers": Entry(
+        "How many HAN layers?",
+        "Eq. 2–3 describe one.",
+        {1: "One.", 2: "Two, the second reading what the first wrote."},
+        "HAN's code stacks one.",
+    ),
+}
+
+
+def choices(field: str) -> tuple[Any, ...] | None:
+    """The values that `ModelConfig` allows for a field, default first; None where it is a number."""
+    hint = get_type_hints(ModelConfig)[field]
+    return get_args(hint) if get_origin(hint) is Literal else None
+
+
+def default(field: str) -> Any:
+    return next(f.default for f in dataclasses.fields(ModelConfig) if f.name == field)
+
+
+def command(field: str, value: Any) -> str:
+    """The command that trains with one reading."""
+    return f"papermill notebooks/train.ipynb out.ipynb -y '{{overrides: {{{field}: {value}}}}}'"
+
+
+def results() -> dict[str, Any]:
+    """The stored effects, or an empty mapping where none have been measured."""
+    return json.loads(RESULTS.read_text(encoding="utf8")) if RESULTS.exists() else {}
+
+
+def effect(field: str, value: Any, stored: dict[str, Any]) -> str:
+    """A reading's measured effect, or that it has not been measured."""
+    if value == default(field):
+        return "default"
+    found = stored.get("effects", {}).get(field, {}).get(str(value))
+    if found is None:
+        return "not run here"
+    metric = found["metric"].replace("_", " ")
+    return f"{found['mean']:+.2f} [{found['low']:+.2f}, {found['high']:+.2f}] {metric}"
+
+
+def markdown() -> str:
+    """The register as Markdown: one heading per field, then the recipe."""
+    stored = results()
+    if stored:
+        lines = [
+            f"Effects: {stored['source']}, {stored['seeds']} paired seeds, {stored['machine']}; points of F-score, "
+            f"reading minus default, 95 % interval. Made by `{stored['command']}`.",
+            "",
+        ]
+    else:
+        lines = ["No effect has been measured yet; each entry gives the command that trains with another reading.", ""]
+    for field, entry in ENTRIES.items():
+        other = next(v for v in entry.readings if v != default(field))
+        lines += [
+            f"## {field}",
+            "",
+            f"**{entry.question}**",
+            "",
+            f"The paper: {entry.paper}",
+            "",
+            f"| `{field}` | reading | effect |",
+            "|---|---|---|",
+            *(f"| `{value}` | {text} | {effect(field, value, stored)} |" for value, text in entry.readings.items()),
+            "",
+            f"Why the default: {entry.reason}",
+            "",
+            "```bash",
+            command(field, other),
+            "```",
+            "",
+        ]
+    lines += [
+        "## The training recipe",
+        "",
+        "The paper states no optimiser, learning rate, batch size, number of epochs, loss, label smoothing or seed. All of "
+        "it is HAN's, in `TrainConfig`:",
+        "",
+        "| `TrainConfig` | default |",
+        "|---|---|",
+        *(f"| `{f.name}` | `{f.default}` |" for f in dataclasses.fields(TrainConfig)),
+        "",
+        "Adam without weight decay; the learning rate is multiplied by `lr_gamma` after every `lr_step` epochs; the epoch "
+        "with the best validation segment Type@AV is kept, the later one where two are equal.",
+    ]
+    return "\n".join(lines)
