@@ -19,7 +19,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float64, Int64
@@ -215,7 +215,7 @@ def parsing_scores(
     return ParsingScores(*values)
 
 
-def check_rolls(**rolls: Tensor) -> None:
+def check_rolls(**rolls: Any) -> None:
     """Raise unless all are bool tensors (N, T, C) of one shape on one device.
 
     Raises:
