@@ -7,7 +7,8 @@ built, no classifier. torchvision itself is not needed, and so cannot clash with
 
 from __future__ import annotations
 
-import torch
+import math
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -149,7 +150,7 @@ class CoarseGrid(nn.Module):
     def __init__(self, grid: tuple[int, ...], inputs: int, outputs: int) -> None:
         super().__init__()
         self.pool = {2: nn.AdaptiveAvgPool2d, 3: nn.AdaptiveAvgPool3d}[len(grid)](grid)
-        self.project = nn.Linear(inputs * int(torch.tensor(grid).prod()), outputs)
+        self.project = nn.Linear(inputs * math.prod(grid), outputs)
 
     def forward(self, x: Float[Tensor, "N ..."]) -> Float[Tensor, "N D"]:
         return F.relu(self.project(self.pool(x).flatten(1)))

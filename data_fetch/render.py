@@ -87,8 +87,8 @@ def render_clip(
 
     if size < 16 or size % 2 or not 1 <= fps <= 240 or not 0 < seconds <= 3600:
         raise DataError(
-            f"size = {size}, fps = {fps}, seconds = {seconds}: expected an even size >= 16, 1 to 240 frames per "
-            "second, at most an hour."
+            f"size = {size}, fps = {fps}, seconds = {seconds}: expected an even size >= 16, 1 to 240 frames "
+            "per second, at most an hour."
         )
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     options = {"crf": "18", "preset": "veryfast"} if codec == "libx264" else {"qscale": "3"}
@@ -115,13 +115,7 @@ def render_clip(
 
 def _write_annotations(folder: Path, scenes: Mapping[str, Mapping[str, Scene]]) -> None:
     weak = {
-        name: [
-            (
-                video,
-                ",".join(sorted({e.label for e in scene.audio + scene.visual}, key=CLASS_INDEX.__getitem__)),
-            )
-            for video, scene in split.items()
-        ]
+        name: [(video, ",".join(_labels(scene))) for video, scene in split.items()]
         for name, split in scenes.items()
     }
     for name, file in WEAK_FILES.items():
@@ -137,6 +131,10 @@ def _write_annotations(folder: Path, scenes: Mapping[str, Mapping[str, Scene]]) 
             for event in getattr(scene, modality)
         ]
         _write_tsv(folder / f"AVVP_eval_{modality}.csv", columns, rows)
+
+
+def _labels(scene: Scene) -> list[str]:
+    return sorted({event.label for event in scene.audio + scene.visual}, key=CLASS_INDEX.__getitem__)
 
 
 def _write_tsv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

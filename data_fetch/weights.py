@@ -100,13 +100,11 @@ def randomize(network: nn.Module, seed: int) -> None:
             module.conv2[1].weight.data.fill_(0.2)  # type: ignore[operator]
 
 
-def published_state(name: str, folder: Path | None = None) -> dict[str, Tensor]:
-    """Published weights by name, downloaded once and checked each time against the sum in the file's name.
-
-    Only tensors are read (`weights_only`), so a file cannot run code.
+def published_path(name: str, folder: Path | None = None) -> Path:
+    """Where a file of published weights lies; downloaded if missing, its checksum compared each time.
 
     Raises:
-        DataError: the file cannot be had, has another checksum, or holds no weights.
+        DataError: the file cannot be had, or has another checksum than the one in its name.
     """
     url = WEIGHTS[name]
     path = (folder or Path(torch.hub.get_dir()) / "checkpoints") / url.rsplit("/", 1)[1]
@@ -116,6 +114,16 @@ def published_state(name: str, folder: Path | None = None) -> dict[str, Tensor]:
     found = sha256(path)
     if not found.startswith(prefix):
         raise DataError(f"{path}: sha256 {found[:8]}..., expected {prefix}... Remove it and run again.")
+    return path
+
+
+def published_state(name: str, folder: Path | None = None) -> dict[str, Tensor]:
+    """Published weights by name. Only tensors are read (`weights_only`), so a file cannot run code.
+
+    Raises:
+        DataError: as `published_path`, or the file holds no weights.
+    """
+    path = published_path(name, folder)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a checked file that torch cannot read: pickle errors come in many kinds
