@@ -61,8 +61,8 @@ def read_frames(
     wanted, k = frame_times(start), 0
     shown: Any = None  # the decoded frame on screen, and the image made of it once one is asked for
     image: Image | None = None
-    with _open(path) as container:
-        stream = _picture_stream(path, container)
+    with open_media(path) as container:
+        stream = picture_stream(path, container)
         promised = _promised_end(container, stream)
         _seek(container, start)
         damage, end = Damage(), start
@@ -99,7 +99,7 @@ def read_waveform(path: Path, start: float = 0.0, notes: list[str] | None = None
     notes = [] if notes is None else notes
     waveform = np.zeros(NUM_SAMPLES, np.float32)
     position, end, heard, damage = 0, start, False, Damage()
-    with _open(path) as container:
+    with open_media(path) as container:
         if not container.streams.audio:
             return None
         stream = container.streams.audio[0]
@@ -219,7 +219,7 @@ def _seek(container: Any, start: float) -> None:
         container.seek(int((start - 1.0) * 1e6) + (container.start_time or 0))
 
 
-def _picture_stream(path: Path, container: Any) -> Any:
+def picture_stream(path: Path, container: Any) -> Any:
     """The first video track that is no cover picture."""
     import av
 
@@ -231,7 +231,7 @@ def _picture_stream(path: Path, container: Any) -> Any:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[Any]:
+def open_media(path: Path) -> Iterator[Any]:
     """Open a media file for reading; whatever goes wrong inside becomes a `DataError` naming the file."""
     import av
 

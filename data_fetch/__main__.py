@@ -1,0 +1,212 @@
+"""`python -m data_fetch COMMAND`: from nothing to packed features, and from any mp4 to features."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cmpie_lite.errors import DataError
+from data_fetch.sources import FEATURES_URL, RAW_HOST
+
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".ts", ".3gp")
+
+
+def annotations(args: argparse.Namespace) -> int:
+    from cmpie_lite.annotations import audit, read_annotations
+    from data_fetch.fetch_annotations import fetch_annotations
+
+    fetch_annotations(args.out, args.version, args.base_url)
+    for version in ("2020", "2024") if args.version == "both" else (args.version,):
+        table = audit(read_annotations(args.out, version))
+        print(f"\n{args.out}, version {version}\n{table.to_string(index=False)}")
+    return 0
+
+
+def features(args: argparse.Namespace) -> int:
+    from data_fetch.fetch_features import fetch_features
+
+    ids = _ids(args.annotations, args.version)
+    print(fetch_features(args.out, source=args.source, ids=ids, url=args.url))
+    return 0
+
+
+def videos(args: argparse.Namespace) -> int:
+    from cmpie_lite.annotations import read_annotations
+    from data_fetch.fetch_videos import MANIFEST, fetch_videos
+
+    ids = list(args.ids)
+    if args.annotations:
+        labels = read_annotations(args.annotations, args.version)
+        ids += [video for split in args.splits for video in getattr(labels, split).ids]
+    if not ids:
+        raise DataError("no ids given. Name some with --ids, or a folder of annotations with --annotations.")
+    rows = fetch_videos(ids, args.out, sleep=args.sleep, retry_gone=args.retry_gone)
+    return _summary(rows, args.out / MANIFEST)
+
+
+def extract(args: argparse.Namespace) -> int:
+    from data_fetch.batch import MANIFEST, SOURCE, Recipe, extract_many
+
+    paths = [
+        path
+        for given in args.videos
+        for path in (sorted(p for p in given.iterdir() if _is_video(p)) if given.is_dir() else [given])
+    ]
+    if args.ids:
+        wanted = {name[:11] for name in args.ids}
+        paths = [path for path in paths if path.stem[:11] in wanted]
+    if not paths:
+        raise DataError("no videos given or found. Name files, or folders of files.")
+    recipe = Recipe(
+        weights=args.weights,
+        seed=args.seed,
+        device=args.device,
+        folder=args.weights_dir,
+        start=args.start,
+        silent_audio=args.silent_audio,
+        batch_size=args.batch_size,
+    )
+    if args.weights != "published":
+        print(f"WARNING: {args.weights} extractors: the features are NOT those a trained model expects.")
+    source = args.source or _read_source(paths[0].parent / SOURCE)
+    alone = len(paths) == 1 and args.scheduler is None and args.workers is None
+    workers = 0 if alone else args.workers
+    rows = extract_many(paths, args.out, recipe, workers=workers, scheduler=args.scheduler, source=source)
+    return _summary(rows, args.out / MANIFEST)
+
+
+def pack(args: argparse.Namespace) -> int:
+    from cmpie_lite.annotations import read_annotations
+    from data_fetch.pack import pack as pack_features
+
+    labels = read_annotations(args.annotations, args.version)
+    on_missing = "skip" if args.skip_missing else "error"
+    print(pack_features(args.features, labels, args.out, on_missing=on_missing, source=args.source))
+    return 0
+
+
+def render(args: argparse.Namespace) -> int:
+    from data_fetch.render import render_set
+
+    counts = {"train": args.train, "val": args.val, "test": args.test}
+    scenes = render_set(args.out, counts, seed=args.seed, size=args.size, fps=args.fps)
+    print(f"{len(scenes)} clips in {args.out / 'videos'}, their labels in {args.out / 'annotations'}")
+    return 0
+
+
+def _ids(folder: Path | None, version: str) -> list[str]:
+    from cmpie_lite.annotations import feature_name, read_annotations
+
+    if folder is None:
+        return []
+    labels = read_annotations(folder, version)
+    return [feature_name(v) for split in (labels.train, labels.val, labels.test) for v in split.ids]
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+
+
+def _read_source(path: Path) -> str:
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else "own videos"
+
+
+def _summary(rows: Sequence[dict[str, str]], manifest: Path) -> int:
+    """Print how many ended how, and the first that did not end well; 1 where any did not."""
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["status"]] = counts.get(row["status"], 0) + 1
+    print(", ".join(f"{count} {status}" for status, count in sorted(counts.items())) + f"; see {manifest}")
+    poor = [row for row in rows if row["status"] != "ok"]
+    for row in poor[:5]:
+        print(f"  {row['id']}: {row.get('notes') or row.get('reason')}")
+    return 1 if poor else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m data_fetch", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        child = commands.add_parser(
+            name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        )
+        child.set_defaults(run=run)
+        return child
+
+    def add_version(child: argparse.ArgumentParser, *choices: str, default: str = "2024") -> None:
+        child.add_argument("--version", choices=choices or ("2020", "2024"), default=default)
+
+    child = command("annotations", annotations, "Fetch LLP's annotation files, and print an audit of them.")
+    child.add_argument("--out", type=Path, default=Path("data/annotations"))
+    add_version(child, "2020", "2024", "both", default="both")
+    child.add_argument("--base-url", default=RAW_HOST, help="where the repository's raw files are")
+
+    child = command("features", features, "Fetch and unpack LLP's features (8 GB), and check every array.")
+    child.add_argument("--out", type=Path, default=Path("data/feats"))
+    child.add_argument("--from", dest="source", type=Path, help="an archive or folder that you have already")
+    child.add_argument(
+        "--annotations", type=Path, help="folder of annotations, to find videos without features"
+    )
+    add_version(child)
+    child.add_argument("--url", default=FEATURES_URL)
+
+    child = command("videos", videos, "Fetch raw clips with yt-dlp, cut to their ten seconds.")
+    child.add_argument("--ids", nargs="*", default=[], help="LLP ids, such as BjCEufrlXm4_20_30")
+    child.add_argument("--annotations", type=Path, help="folder of annotations: all ids of --splits")
+    child.add_argument("--splits", nargs="*", choices=("train", "val", "test"), default=["test"])
+    add_version(child)
+    child.add_argument("--out", type=Path, default=Path("data/videos"))
+    child.add_argument("--sleep", type=float, default=5.0, help="seconds between two videos")
+    child.add_argument("--retry-gone", action="store_true", help="ask again for videos that were gone")
+
+    child = command("extract", extract, "Extract features of videos into the official layout.")
+    child.add_argument("videos", nargs="+", type=Path, help="video files, or folders of them")
+    child.add_argument("--ids", nargs="*", help="only these, of the folders")
+    child.add_argument("--out", type=Path, default=Path("data/feats"))
+    child.add_argument("--weights", choices=("published", "random", "tiny"), default="published")
+    child.add_argument("--weights-dir", type=Path, help="folder of the published weights' files")
+    child.add_argument("--seed", type=int, default=0, help="of random weights")
+    child.add_argument("--device", default="cpu")
+    child.add_argument("--batch-size", type=int, default=16, help="frames at once")
+    child.add_argument("--start", type=float, default=0.0, help="first second of the ten")
+    child.add_argument("--silent-audio", action="store_true", help="take videos without sound as silent")
+    child.add_argument("--workers", type=int, help="processes; 0 for none; default one per two cores")
+    child.add_argument("--scheduler", help="address of a Dask scheduler, tcp://host:8786")
+    child.add_argument("--source", help="what the videos are, as tables will name them")
+
+    child = command("pack", pack, "Pack features of the official layout into a store for training.")
+    child.add_argument("features", type=Path, help="folder of vggish, res152 and r2plus1d_18")
+    child.add_argument("--annotations", type=Path, default=Path("data/annotations"))
+    add_version(child)
+    child.add_argument("--out", type=Path, default=Path("data/packed"))
+    child.add_argument("--skip-missing", action="store_true", help="leave out videos without features")
+    child.add_argument("--source", help="name of the data; default: what the folder says, or LLP")
+
+    child = command("render", render, "Render clips of known events, with annotations in LLP's format.")
+    child.add_argument("--out", type=Path, default=Path("data/rendered"))
+    for split, count in (("train", 60), ("val", 20), ("test", 30)):
+        child.add_argument(f"--{split}", type=int, default=count, help=f"number of {split} clips")
+    child.add_argument("--seed", type=int, default=0)
+    child.add_argument("--size", type=int, default=64, help="width and height in pixels")
+    child.add_argument("--fps", type=float, default=24.0)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; errors that a reader can mend are printed without a traceback, exit status 2."""
+    args = _parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
