@@ -70,7 +70,8 @@ def train(
     check_batch(recipe, store.train)
     check_trainable(store.train)
     train_split, val_split = store.train.to(device), store.val.to(device)
-    facts = {"config": config_to_facts(config), "recipe": asdict(recipe), "data": store.digest}
+    facts: dict[str, Any] = {"config": config_to_facts(config), "recipe": asdict(recipe)}
+    facts |= {"source": store.source, "data": store.digest}
     model = new_model(config, recipe.seed).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
     history: list[dict[str, float]] = []
@@ -223,7 +224,7 @@ def save(
 def resume(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, facts: dict[str, Any]
 ) -> tuple[list[dict[str, float]], int, dict[str, Tensor]]:
-    """Put back the last finished epoch of the same run; asking for more epochs than before is the same run."""
+    """Put back the last finished epoch of the same run; asking for more epochs than before is allowed."""
     state, saved = read_checkpoint(folder / LAST)
     epochs = facts["recipe"]["epochs"]
     for part, wanted in facts.items():
@@ -237,8 +238,7 @@ def resume(
             )
     if len(saved["history"]) > epochs:
         raise CheckpointError(
-            f"{folder} was trained for {len(saved['history'])} epochs, not {epochs}. "
-            "Choose another folder."
+            f"{folder} was trained for {len(saved['history'])} epochs, not {epochs}. Choose another folder."
         )
     load_training_state(model, optimizer, state)
     return saved["history"], saved["best_epoch"], strip(state, "best.")

@@ -1,0 +1,61 @@
+# `make` prints what there is. Every target sets up .venv from requirements.txt by itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+PARAMETERISED := notebooks/train.ipynb notebooks/table1.ipynb notebooks/table2.ipynb
+CHAPTERS := $(filter-out $(PARAMETERISED),$(NOTEBOOKS))
+
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce test lint unit nbval notebooks book check-book print bench clean
+
+help: ## print this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(READY) ## set up .venv from requirements.txt
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "Python %d.%d found, 3.11 or newer needed: make PYTHON=python3.12 ..." % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+reproduce: $(READY) ## train CM-PIE, 40 epochs, on the embedded data (or on LLP where data/llp is packed)
+	cd notebooks && PATH="$(CURDIR)/$(BIN):$$PATH" papermill train.ipynb out.ipynb -p epochs 40
+
+test: $(READY) lint unit nbval ## all checks: style, types, floors, tests, every notebook's outputs
+
+lint: $(READY) ## style, types, floors
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+
+unit: $(READY) ## the tests
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest -n 2 --dist worksteal
+
+nbval: $(READY) ## run every chapter and compare its outputs with the committed ones
+	$(RUN) OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile -p no:cacheprovider -o addopts="" -o filterwarnings=default \
+		--nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg $(CHAPTERS)
+
+notebooks: $(READY) ## run every chapter again in place (a second run changes nothing)
+	$(RUN) python -m book.execute $(CHAPTERS)
+
+book: $(READY) ## build the site into _build/html; warnings are errors
+	$(RUN) jupyter-book build . -W -n --keep-going
+
+check-book: book ## open every page in headless Chromium: errors, maths, widgets, width, accessibility
+	$(RUN) python -m book.check_site _build/html
+
+bench: $(READY) ## the benchmarks: ratios measured in one run
+	$(RUN) python -m tests.benchmarks.bench_metrics
+	$(RUN) python -m tests.benchmarks.bench_evaluate
+	$(RUN) python -m tests.benchmarks.bench_train
+	$(RUN) python -m tests.benchmarks.bench_store --small
+
+clean: ## remove what the other targets made, .venv too
+	rm -rf $(VENV) _build out notebooks/out.ipynb .pytest_cache .mypy_cache .ruff_cache .hypothesis

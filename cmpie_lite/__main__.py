@@ -1,0 +1,183 @@
+"""python -m cmpie_lite train | evaluate | parse: what the notebooks do, without a notebook."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cmpie_lite.errors import ConfigError, DataError
+from cmpie_lite.evaluate import THRESHOLD, Predictions, predict, score
+from cmpie_lite.experiment import (
+    CONFIGS,
+    SIZES,
+    Settings,
+    open_data,
+    run_experiment,
+    run_folder,
+    settings_from,
+)
+from cmpie_lite.metric_tables import trivial_references
+from cmpie_lite.metrics import ParsingScores
+from cmpie_lite.parse import event_table, write_events
+from cmpie_lite.train import check_device, load_model
+
+DEFAULTS = Settings(output_dir="out", data_dir="data/llp")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; errors of the reader's making are one line on stderr and exit status 2."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"cmpie_lite {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            f"cmpie_lite {options.command}: stopped; start it again and it goes on from there.",
+            file=sys.stderr,
+        )
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's words."""
+    top = argparse.ArgumentParser(prog="python -m cmpie_lite", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+
+    one = commands.add_parser("train", help="train, test and record one model a seed")
+    one.add_argument("--model", default=DEFAULTS.model, help=f"one of: {', '.join(CONFIGS)}")
+    one.add_argument("--epochs", type=int, default=DEFAULTS.epochs)
+    one.add_argument("--seeds", type=int, nargs="+", default=list(DEFAULTS.seeds))
+    one.add_argument("--precision", default=DEFAULTS.precision, help="float32, tf32 or bfloat16")
+    one.add_argument(
+        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="override config or recipe fields"
+    )
+    one.add_argument("--output-dir", default=DEFAULTS.output_dir)
+    one.set_defaults(run=run_train)
+
+    two = commands.add_parser(
+        "evaluate", help="score a trained model on a split, beside the trivial references"
+    )
+    two.add_argument("run_dir", type=Path, help="folder of a trained run, or its best.safetensors")
+    two.add_argument("--split", choices=("val", "test"), default="test")
+    two.add_argument("--threshold", type=float, default=THRESHOLD)
+    two.set_defaults(run=run_evaluate)
+
+    for command in (one, two):
+        command.add_argument("--dataset", default=DEFAULTS.dataset, help="auto, sim or llp")
+        command.add_argument("--data-dir", default=DEFAULTS.data_dir, help="a packed store (data_fetch pack)")
+        command.add_argument("--preset", default=DEFAULTS.preset, help=f"size of LLP-sim: {', '.join(SIZES)}")
+
+    three = commands.add_parser("parse", help="a video to a table of audible and visible events")
+    three.add_argument("video", type=Path, help="a video file (needs the extra 'extract')")
+    three.add_argument("--run-dir", type=Path, required=True, help="folder of a trained run")
+    three.add_argument("--start", type=float, default=0.0, help="first second to parse; ten are")
+    three.add_argument("--weights", default="published", help="of the extractors: published, random or tiny")
+    three.add_argument("--threshold", type=float, default=THRESHOLD)
+    three.add_argument("--output-dir", type=Path, default=Path("out/parse"))
+    three.set_defaults(run=run_parse)
+
+    for command in (one, two, three):
+        command.add_argument("--device", default=DEFAULTS.device, help="auto, cpu, cuda, cuda:1 ...")
+    return top
+
+
+def run_train(options: argparse.Namespace) -> int:
+    names = ("model", "epochs", "seeds", "precision", "output_dir", "dataset", "data_dir", "preset", "device")
+    overrides = dict(assignment(text) for text in options.set)
+    settings = settings_from({name: getattr(options, name) for name in names} | {"overrides": overrides})
+    store = open_data(settings)
+    print(banner(store.source, settings.preset))
+    for result in run_experiment(settings, store, progress=True):
+        seconds, epoch = result.record["seconds"], result.record["best_epoch"]
+        print(f"\n{settings.model}, seed {result.seed}: best epoch {epoch}, {seconds:.0f} s of training")
+        print(table({"test": ParsingScores(**result.record["test"])}))
+        print(f"record: {run_folder(settings, store, result.seed) / 'record.json'}")
+    return 0
+
+
+def run_evaluate(options: argparse.Namespace) -> int:
+    model, facts = load_model(options.run_dir, options.device)
+    settings = replace(DEFAULTS, dataset=options.dataset, data_dir=options.data_dir, preset=options.preset)
+    store = open_data(settings)
+    print(banner(store.source, settings.preset))
+    if facts.get("data") != store.digest:
+        print("NOTE: this model was trained on other data than it is scored on here.")
+    split = store.splits[options.split]
+    if split.dense_audio is None or split.dense_visual is None:
+        raise DataError(f"the {options.split} split has no dense labels to score against.")
+    scores = {"model": score(predict(model, split), split, options.threshold)}
+    references = trivial_references(split.weak, split.dense_audio, split.dense_visual)
+    print(table(scores | references))
+    return 0
+
+
+def run_parse(options: argparse.Namespace) -> int:
+    try:
+        from data_fetch.extract import extract_video
+        from data_fetch.weights import load_networks
+    except ImportError as error:
+        raise DataError(
+            f"parsing a video needs the extra: pip install 'cmpie-lite[extract]' ({error})."
+        ) from error
+    device = check_device(options.device)
+    model, facts = load_model(options.run_dir, device)
+    networks = load_networks(options.weights, device)
+    features = extract_video(options.video, networks, start=options.start)
+    tensors = (
+        torch.as_tensor(x)[None].to(device) for x in (features.audio, features.visual_2d, features.visual_3d)
+    )
+    with torch.inference_mode():
+        parsed = Predictions(*(probs.float().cpu() for probs in model(*tensors)[:4]))
+    if not networks.trained:
+        print("WARNING: the extractors' weights are random, not trained: the events below mean nothing.")
+    if facts.get("source") != "LLP":
+        print(f"WARNING: the parser was trained on {facts.get('source')}, not on LLP: trust no event below.")
+    for note in features.notes:
+        print(f"note: {note}")
+    events = event_table(parsed, (options.video.name,), options.threshold)
+    print(events.to_string(index=False) if len(events) else "no events above the threshold")
+    print("written:", *write_events(options.output_dir / options.video.stem, events))
+    return 0
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """ "heads=4" to ("heads", 4); values are JSON, and words that are not JSON are strings."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ConfigError(f"--set {text!r}, expected NAME=VALUE such as heads=4.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def banner(source: str, preset: str) -> str:
+    """The data source, loud where it is not LLP."""
+    if source == "LLP":
+        return "data: LLP"
+    size = f", preset {preset}" if source == "LLP-sim" else ""
+    return f"data: {source}{size}.  THIS IS NOT LLP: its scores say nothing about the paper's."
+
+
+def table(rows: dict[str, ParsingScores]) -> str:
+    """The ten scores in percent, segment level above event level."""
+    kinds = ("audio", "visual", "av", "type", "event")
+    lines = [f"{'':28}" + "".join(f"{kind:>8}" for kind in kinds)]
+    for name, scores in rows.items():
+        for level in ("segment", "event"):
+            values = (100 * scores.as_dict()[f"{level}_{kind}"] for kind in kinds)
+            lines.append(f"{name + ' ' + level:28}" + "".join(f"{value:8.1f}" for value in values))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

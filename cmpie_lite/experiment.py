@@ -1,0 +1,181 @@
+"""One experiment from its settings: the command line and the training notebook run this same code."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, Literal
+
+from cmpie_lite.config import PRESETS, TrainConfig, check_fields, override, require
+from cmpie_lite.data import FeatureStore, open_store
+from cmpie_lite.errors import ConfigError
+from cmpie_lite.evaluate import Predictions, predict, score
+from cmpie_lite.record import run_record, write_predictions, write_record
+from cmpie_lite.synthetic import FULL, SMALL, SimConfig, simulate
+from cmpie_lite.systems import SYSTEMS, Config
+from cmpie_lite.train import Run, check_batch, check_device, train
+
+# Sizes of LLP-sim. "smoke" is for tests of the plumbing: its scores mean nothing.
+SIZES: dict[str, SimConfig] = {
+    "smoke": override(SMALL, {"num_train": 400, "num_val": 40, "num_test": 40}),
+    "small": SMALL,
+    "full": FULL,
+}
+CONFIGS: dict[str, Config] = {name: s.config for name, s in SYSTEMS.items()} | PRESETS
+STORE = "store.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a reader may choose; every value is checked before anything runs."""
+
+    model: str = "cmpie"
+    preset: Literal["smoke", "small", "full"] = "small"  # size of LLP-sim; real LLP has its own
+    epochs: int = 40
+    seeds: Sequence[int] = (1,)
+    dataset: Literal["auto", "sim", "llp"] = "auto"
+    data_dir: str = "../data/llp"
+    device: str = "auto"
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    output_dir: str = "../out"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        require(self, "model", self.model in CONFIGS, "one of " + ", ".join(map(repr, CONFIGS)))
+        numbers = isinstance(self.seeds, list | tuple) and all(type(s) is int for s in self.seeds)
+        require(
+            self, "seeds", bool(numbers and self.seeds), "a list of at least one integer, such as [1, 2, 3]"
+        )
+        require(self, "seeds", len(set(self.seeds)) == len(self.seeds), "different integers")
+        require(
+            self, "overrides", isinstance(self.overrides, Mapping), "names and values, such as {'heads': 4}"
+        )
+        for seed in self.seeds:
+            self.recipe(seed)
+        self.config  # noqa: B018 - builds, and so checks, the config
+        check_device(self.device)
+
+    @property
+    def config(self) -> Config:
+        """The system's config with the overrides that are its fields."""
+        base = CONFIGS[self.model]
+        ours = {name for c in (base, TrainConfig) for name in (f.name for f in fields(c))}
+        for name in self.overrides:
+            if name not in ours:
+                near = difflib.get_close_matches(name, ours, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise ConfigError(
+                    f"overrides: {name!r} is a field of neither {type(base).__name__} nor TrainConfig.{hint} "
+                    f"Fields: {', '.join(sorted(ours))}."
+                )
+        mine = {f.name for f in fields(base)}
+        return override(base, {name: value for name, value in self.overrides.items() if name in mine})
+
+    def recipe(self, seed: int) -> TrainConfig:
+        """The system's recipe with epochs, precision, seed and the overrides that are its fields."""
+        base = SYSTEMS[self.model].recipe if self.model in SYSTEMS else TrainConfig()
+        ours = {f.name for f in fields(base)}
+        named = {"epochs": self.epochs, "precision": self.precision, "seed": seed}
+        for name in named.keys() & self.overrides.keys():
+            place = "seeds" if name == "seed" else name
+            raise ConfigError(f"overrides: set {name!r} through the setting {place!r} instead.")
+        return override(base, named | {name: x for name, x in self.overrides.items() if name in ours})
+
+
+@dataclass(frozen=True)
+class Result:
+    """One seed's outcome."""
+
+    seed: int
+    run: Run
+    predictions: Predictions  # on the test split
+    record: dict[str, Any]
+
+
+def settings_from(names: Mapping[str, Any]) -> Settings:
+    """Settings from a notebook's variables; a plain variable that is no setting stops here.
+
+    Papermill injects an unknown `-p` name as one more variable and runs on with the defaults. So every public
+    variable that holds plain data must be a field of `Settings`. `seeds` may be a number n, for 1 ... n;
+    `overrides` may be JSON text, since `-p` passes dictionaries as text.
+
+    Raises:
+        ConfigError: if a name is unknown, or a value has the wrong type or is impossible.
+    """
+    known = [f.name for f in fields(Settings)]
+    plain = (bool, int, float, str, list, tuple, dict, set, type(None))
+    ipython = {"In", "Out", "exit", "quit", "get_ipython", "open"}
+    for name, value in names.items():
+        skip = name.startswith("_") or name in ipython or isinstance(value, FunctionType | ModuleType | type)
+        if not skip and isinstance(value, plain) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"unknown parameter {name!r} = {value!r}.{hint} Parameters: {', '.join(known)}."
+            )
+    given = {name: names[name] for name in known if name in names}
+    if type(given.get("seeds")) is int:
+        require_count(given["seeds"])
+        given["seeds"] = list(range(1, given["seeds"] + 1))
+    if isinstance(given.get("overrides"), str):
+        try:
+            given["overrides"] = json.loads(given["overrides"] or "{}")
+        except ValueError as error:
+            raise ConfigError(
+                f"overrides = {given['overrides']!r} is not JSON ({error}): expected such as "
+                '\'{"sa_axis": "channel", "heads": 4}\'.'
+            ) from error
+    return Settings(**given)
+
+
+def require_count(seeds: int) -> None:
+    """Raise ConfigError unless `seeds` is a positive number of seeds."""
+    if seeds < 1:
+        raise ConfigError(f"seeds = {seeds}, expected a number of seeds >= 1, or a list such as [1, 2, 3].")
+
+
+def open_data(settings: Settings) -> FeatureStore:
+    """The data set that the settings ask for: "auto" is packed LLP where data_dir holds it, else LLP-sim.
+
+    Raises:
+        DataError: if dataset is "llp" and data_dir holds no packed store.
+    """
+    packed = Path(settings.data_dir) / STORE
+    if settings.dataset == "llp" or (settings.dataset == "auto" and packed.exists()):
+        return open_store(Path(settings.data_dir))
+    return simulate(SIZES[settings.preset])
+
+
+def run_experiment(settings: Settings, store: FeatureStore, *, progress: bool = False) -> list[Result]:
+    """Train and test one model a seed; each leaves record, predictions and checkpoints in its own folder.
+
+    A seed whose folder holds a finished or interrupted run of the same settings goes on from there.
+    """
+    device = check_device(settings.device)
+    results = []
+    for seed in settings.seeds:
+        recipe = settings.recipe(seed)
+        check_batch(recipe, store.train)
+        folder = run_folder(settings, store, seed)
+        run = train(settings.config, recipe, store, device=device, folder=folder, progress=progress)
+        predictions = predict(run.model, store.test)
+        scores = score(predictions, store.test)
+        record = run_record(settings.model, settings.config, recipe, store, run, scores, device)
+        write_predictions(folder, predictions, store.test.ids, store.source)
+        write_record(folder, record)
+        results.append(Result(seed, run, predictions, record))
+    return results
+
+
+def run_folder(settings: Settings, store: FeatureStore, seed: int) -> Path:
+    """output_dir/<source>-<digest>/<model>[,<override>=<value>...]/seed<n>: one run, one folder."""
+    changed = [f"{name}={value}" for name, value in sorted(settings.overrides.items())]
+    if settings.precision != "float32":
+        changed.append(settings.precision)
+    data = f"{store.source}-{store.digest[:8]}".replace(" ", "_").replace("/", "_")
+    return Path(settings.output_dir) / data / ",".join([settings.model, *changed]) / f"seed{seed}"

@@ -1,0 +1,209 @@
+"""Settings, the command line and run records: the same code for notebook and shell."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from cmpie_lite import experiment
+from cmpie_lite.__main__ import main
+from cmpie_lite.config import override
+from cmpie_lite.data import FeatureStore, open_store, write_store
+from cmpie_lite.errors import ConfigError, DataError
+from cmpie_lite.evaluate import Predictions
+from cmpie_lite.experiment import Settings, open_data, run_experiment, run_folder, settings_from
+from cmpie_lite.labels import CLASS_INDEX
+from cmpie_lite.parse import event_table, write_events
+from cmpie_lite.record import read_predictions, read_records
+from cmpie_lite.synthetic import SMALL, simulate
+
+TINY = {"dim": 16, "ffn_dim": 16}
+QUICK = {"preset": "smoke", "epochs": 1, "overrides": TINY, "dataset": "sim", "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def store() -> FeatureStore:
+    return simulate(override(SMALL, {"num_train": 400, "num_val": 20, "num_test": 20}))
+
+
+@pytest.fixture(autouse=True)
+def _one_simulation(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(experiment, "simulate", lambda config: store)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"epoch": 3}, "unknown parameter 'epoch' = 3. Did you mean 'epochs'"),
+        ({"learning_rate": 0.1}, "unknown parameter 'learning_rate'"),
+        ({"epochs": "40"}, "Settings.epochs = '40', expected a value of type int"),
+        ({"epochs": True}, "Settings.epochs = True, expected a value of type int"),
+        ({"epochs": 0}, "TrainConfig.epochs = 0, expected an integer >= 1"),
+        ({"model": "cm-pie"}, "Settings.model = 'cm-pie', expected one of"),
+        ({"preset": "big"}, "'smoke', 'small', 'full'"),
+        ({"dataset": "LLP"}, "'auto', 'sim', 'llp'"),
+        ({"precision": "fp16"}, "'float32', 'tf32', 'bfloat16'"),
+        ({"seeds": []}, "at least one integer"),
+        ({"seeds": [1, 1]}, "different integers"),
+        ({"seeds": ["1"]}, "at least one integer"),
+        ({"seeds": [-1]}, "TrainConfig.seed = -1"),
+        ({"seeds": 0}, "a number of seeds >= 1"),
+        ({"seeds": 1.5}, "Settings.seeds = 1.5"),
+        ({"overrides": {"batch_size": 0}}, "TrainConfig.batch_size = 0, expected an integer >= 1"),
+        ({"overrides": {"headz": 2}}, "Did you mean 'heads'"),
+        ({"overrides": {"sa_axis": "time"}}, "'segment', 'channel', 'both'"),
+        ({"overrides": {"epochs": 2}}, "through the setting 'epochs'"),
+        ({"overrides": {"seed": 2}}, "through the setting 'seeds'"),
+        ({"overrides": "heads=2"}, "is not JSON"),
+        ({"overrides": [1]}, "names and values"),
+        ({"device": "tpu9"}, "this machine has"),
+        ({"output_dir": 3}, "type str"),
+    ],
+)
+def test_bad_settings_stop_with_a_clear_message(names: dict, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        settings_from(names)
+    assert message in str(error.value)
+
+
+def test_a_notebooks_variables_become_settings() -> None:
+    names = {
+        "epochs": 2,
+        "seeds": 3,
+        "overrides": '{"heads": 2}',
+        "_private": 1,
+        "In": [],
+        "json": json,
+        "f": main,
+    }
+    settings = settings_from(names)
+    assert settings == Settings(epochs=2, seeds=[1, 2, 3], overrides={"heads": 2})
+    assert settings.config.heads == 2
+    assert settings.recipe(3).seed == 3
+
+
+def test_a_systems_own_recipe_is_used_and_can_be_overridden() -> None:
+    assert Settings(model="mm_pyramid").recipe(1).learning_rate == 1e-4
+    assert Settings(model="mm_pyramid", overrides={"learning_rate": 1e-3}).recipe(1).learning_rate == 1e-3
+    assert Settings(model="cmpie").recipe(1).learning_rate == 3e-4
+
+
+def test_data_are_llp_where_packed_and_the_simulation_elsewhere(store: FeatureStore, tmp_path: Path) -> None:
+    auto = Settings(data_dir=str(tmp_path), preset="smoke")
+    assert open_data(auto).source == "LLP-sim"
+    with pytest.raises(DataError, match=str(tmp_path)):
+        open_data(Settings(data_dir=str(tmp_path), dataset="llp"))
+    packed = FeatureStore(store.train, store.val, store.test, source="LLP ids with simulated features")
+    write_store(tmp_path, packed)
+    assert open_data(auto).source == "LLP ids with simulated features"
+    assert open_data(Settings(data_dir=str(tmp_path), dataset="sim")).source == "LLP-sim"
+
+
+def test_a_run_leaves_a_record_that_repeats_it(store: FeatureStore, tmp_path: Path) -> None:
+    settings = settings_from(QUICK | {"output_dir": str(tmp_path), "seeds": [4, 5]})
+    first, second = run_experiment(settings, store)
+    records = read_records(tmp_path)
+    assert [r["recipe"]["seed"] for r in records] == [4, 5]
+    record = records[0]
+    assert record == first.record
+    assert record["data"]["source"] == "LLP-sim"
+    assert record["data"]["sha256"] == store.digest
+    assert record["config"]["dim"] == 16
+    assert {"commit", "torch", "device", "python"} <= record["environment"].keys()
+    assert len(record["test"]) == 10
+    assert all(0 <= x <= 1 for x in record["test"].values())
+    predictions, ids, source = read_predictions(run_folder(settings, store, 4))
+    assert ids == store.test.ids
+    assert source == "LLP-sim"
+    assert all(torch.equal(a, b) for a, b in zip(predictions, first.predictions, strict=True))
+    assert second.record["test"] != first.record["test"]
+
+
+def test_the_command_line_trains_and_evaluates(
+    store: FeatureStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["--preset", "smoke", "--dataset", "sim", "--device", "cpu"]
+    words = [
+        "train",
+        *common,
+        "--epochs",
+        "1",
+        "--set",
+        "dim=16",
+        "ffn_dim=16",
+        "--output-dir",
+        str(tmp_path),
+    ]
+    assert main(words) == 0
+    trained = capsys.readouterr().out
+    assert "THIS IS NOT LLP" in trained
+    folder = next(tmp_path.rglob("record.json")).parent
+    assert main(["evaluate", str(folder), *common]) == 0
+    evaluated = capsys.readouterr().out
+    assert "NOTE" not in evaluated
+    scores = [line.split()[-5:] for line in trained.splitlines() if line.startswith("test")]
+    assert scores == [line.split()[-5:] for line in evaluated.splitlines() if line.startswith("model")]
+    assert len(scores) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "--model", "hann"], "model"),
+        (["train", "--set", "heads"], "NAME=VALUE"),
+        (["train", "--set", "batch_size=0"], "TrainConfig.batch_size = 0"),
+        (["train", "--epochs", "-3"], "TrainConfig.epochs = -3"),
+        (["evaluate", "nowhere"], "no checkpoint at"),
+        (["parse", "nowhere.mp4", "--run-dir", "nowhere"], "no checkpoint at"),
+    ],
+)
+def test_the_command_line_refuses_in_one_line(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_an_event_table_reads_like_the_timeline(tmp_path: Path) -> None:
+    segments = torch.zeros(1, 10, 2, 25)
+    video = torch.zeros(1, 25)
+    dog, speech = CLASS_INDEX["Dog"], CLASS_INDEX["Speech"]
+    video[0, [dog, speech]] = 0.9
+    segments[0, 2:5, 0, dog] = torch.tensor([0.6, 0.8, 0.7])
+    segments[0, 7, 0, dog] = 0.5
+    segments[0, :, 1, speech] = 0.75
+    table = event_table(Predictions(video, video, video, segments), ("clip.mp4",))
+    assert table[["onset", "offset", "label", "modality"]].to_numpy().tolist() == [
+        [0.0, 10.0, "Speech", "visual"],
+        [2.0, 5.0, "Dog", "audio"],
+        [7.0, 8.0, "Dog", "audio"],
+    ]
+    assert table.score.tolist() == pytest.approx([0.75, 0.7, 0.5])
+    csv, js = write_events(tmp_path, table)
+    assert pd.read_csv(csv).label.tolist() == table.label.tolist()
+    assert math.isclose(json.loads(js.read_text())[1]["score"], 0.7, abs_tol=1e-4)
+    with pytest.raises(ValueError, match="2 ids for 1 videos"):
+        event_table(Predictions(video, video, video, segments), ("a", "b"))
+
+
+def test_a_damaged_record_or_prediction_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "record.json").write_text('{"model": ')
+    (tmp_path / "predictions.safetensors").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"record\.json is not a run record"):
+        read_records(tmp_path)
+    with pytest.raises(DataError, match="holds no predictions"):
+        read_predictions(tmp_path)
+
+
+def test_a_packed_store_survives_the_round_trip(store: FeatureStore, tmp_path: Path) -> None:
+    write_store(tmp_path, store)
+    again = open_store(tmp_path)
+    assert again.digest == store.digest
+    assert torch.equal(again.test.audio, store.test.audio)
