@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from cmpie_lite.errors import DataError
 from data_fetch.sources import FEATURES_URL, RAW_HOST
@@ -13,7 +14,7 @@ from data_fetch.sources import FEATURES_URL, RAW_HOST
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".ts", ".3gp")
 
 
-def annotations(args: argparse.Namespace) -> int:
+def run_annotations(args: argparse.Namespace) -> int:
     from cmpie_lite.annotations import audit, read_annotations
     from data_fetch.fetch_annotations import fetch_annotations
 
@@ -24,7 +25,7 @@ def annotations(args: argparse.Namespace) -> int:
     return 0
 
 
-def features(args: argparse.Namespace) -> int:
+def run_features(args: argparse.Namespace) -> int:
     from data_fetch.fetch_features import fetch_features
 
     ids = _ids(args.annotations, args.version)
@@ -32,7 +33,7 @@ def features(args: argparse.Namespace) -> int:
     return 0
 
 
-def videos(args: argparse.Namespace) -> int:
+def run_videos(args: argparse.Namespace) -> int:
     from cmpie_lite.annotations import read_annotations
     from data_fetch.fetch_videos import MANIFEST, fetch_videos
 
@@ -46,7 +47,7 @@ def videos(args: argparse.Namespace) -> int:
     return _summary(rows, args.out / MANIFEST)
 
 
-def extract(args: argparse.Namespace) -> int:
+def run_extract(args: argparse.Namespace) -> int:
     from data_fetch.batch import MANIFEST, SOURCE, Recipe, extract_many
 
     paths = [
@@ -77,17 +78,17 @@ def extract(args: argparse.Namespace) -> int:
     return _summary(rows, args.out / MANIFEST)
 
 
-def pack(args: argparse.Namespace) -> int:
+def run_pack(args: argparse.Namespace) -> int:
     from cmpie_lite.annotations import read_annotations
-    from data_fetch.pack import pack as pack_features
+    from data_fetch.pack import pack
 
     labels = read_annotations(args.annotations, args.version)
-    on_missing = "skip" if args.skip_missing else "error"
-    print(pack_features(args.features, labels, args.out, on_missing=on_missing, source=args.source))
+    on_missing: Literal["error", "skip"] = "skip" if args.skip_missing else "error"
+    print(pack(args.features, labels, args.out, on_missing=on_missing, source=args.source))
     return 0
 
 
-def render(args: argparse.Namespace) -> int:
+def run_render(args: argparse.Namespace) -> int:
     from data_fetch.render import render_set
 
     counts = {"train": args.train, "val": args.val, "test": args.test}
@@ -139,21 +140,19 @@ def _parser() -> argparse.ArgumentParser:
     def add_version(child: argparse.ArgumentParser, *choices: str, default: str = "2024") -> None:
         child.add_argument("--version", choices=choices or ("2020", "2024"), default=default)
 
-    child = command("annotations", annotations, "Fetch LLP's annotation files, and print an audit of them.")
+    child = command("annotations", run_annotations, "Fetch LLP's annotation files and print an audit.")
     child.add_argument("--out", type=Path, default=Path("data/annotations"))
     add_version(child, "2020", "2024", "both", default="both")
     child.add_argument("--base-url", default=RAW_HOST, help="where the repository's raw files are")
 
-    child = command("features", features, "Fetch and unpack LLP's features (8 GB), and check every array.")
+    child = command("features", run_features, "Fetch and unpack LLP's features (8 GB), check every array.")
     child.add_argument("--out", type=Path, default=Path("data/feats"))
     child.add_argument("--from", dest="source", type=Path, help="an archive or folder that you have already")
-    child.add_argument(
-        "--annotations", type=Path, help="folder of annotations, to find videos without features"
-    )
+    child.add_argument("--annotations", type=Path, help="folder of annotations: which videos to expect")
     add_version(child)
     child.add_argument("--url", default=FEATURES_URL)
 
-    child = command("videos", videos, "Fetch raw clips with yt-dlp, cut to their ten seconds.")
+    child = command("videos", run_videos, "Fetch raw clips with yt-dlp, cut to their ten seconds.")
     child.add_argument("--ids", nargs="*", default=[], help="LLP ids, such as BjCEufrlXm4_20_30")
     child.add_argument("--annotations", type=Path, help="folder of annotations: all ids of --splits")
     child.add_argument("--splits", nargs="*", choices=("train", "val", "test"), default=["test"])
@@ -162,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("--sleep", type=float, default=5.0, help="seconds between two videos")
     child.add_argument("--retry-gone", action="store_true", help="ask again for videos that were gone")
 
-    child = command("extract", extract, "Extract features of videos into the official layout.")
+    child = command("extract", run_extract, "Extract features of videos into the official layout.")
     child.add_argument("videos", nargs="+", type=Path, help="video files, or folders of them")
     child.add_argument("--ids", nargs="*", help="only these, of the folders")
     child.add_argument("--out", type=Path, default=Path("data/feats"))
@@ -177,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("--scheduler", help="address of a Dask scheduler, tcp://host:8786")
     child.add_argument("--source", help="what the videos are, as tables will name them")
 
-    child = command("pack", pack, "Pack features of the official layout into a store for training.")
+    child = command("pack", run_pack, "Pack features of the official layout into a store for training.")
     child.add_argument("features", type=Path, help="folder of vggish, res152 and r2plus1d_18")
     child.add_argument("--annotations", type=Path, default=Path("data/annotations"))
     add_version(child)
@@ -185,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("--skip-missing", action="store_true", help="leave out videos without features")
     child.add_argument("--source", help="name of the data; default: what the folder says, or LLP")
 
-    child = command("render", render, "Render clips of known events, with annotations in LLP's format.")
+    child = command("render", run_render, "Render clips of known events, with annotations in LLP's format.")
     child.add_argument("--out", type=Path, default=Path("data/rendered"))
     for split, count in (("train", 60), ("val", 20), ("test", 30)):
         child.add_argument(f"--{split}", type=int, default=count, help=f"number of {split} clips")

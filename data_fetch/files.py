@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import os
 import shutil
@@ -10,8 +11,11 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from cmpie_lite.errors import DataError
+
+DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EISDIR)
 
 
 @contextmanager
@@ -23,7 +27,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         ...     _ = temporary.write_text("complete or not at all")
 
     Raises:
-        DataError: the folder cannot be written.
+        DataError: the folder cannot be written, or the disk is full.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +41,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.chmod(temporary, 0o644)  # mkstemp's files are private
         os.replace(temporary, path)
     except OSError as error:
-        raise DataError(f"{path}: writing failed ({error.strerror}). Is the disk full?") from error
+        if error.errno not in DISK_ERRORS:
+            raise
+        raise DataError(f"{path}: writing failed ({error.strerror}). Make room, and run again.") from error
     finally:
         temporary.unlink(missing_ok=True)
 

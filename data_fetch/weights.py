@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import urllib.error
+import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,14 +134,14 @@ def published_state(name: str, folder: Path | None = None) -> dict[str, Tensor]:
 
 
 def _download(url: str, path: Path, prefix: str) -> None:
-    try:
-        with whole_file(path) as temporary:
-            torch.hub.download_url_to_file(url, str(temporary), hash_prefix=prefix)
-    except (urllib.error.URLError, OSError, RuntimeError, ValueError) as error:
-        raise DataError(
-            f"{url}: {error}. Download the file elsewhere and put it into {path.parent}, or name its folder "
-            "with --weights-dir; `--weights random` runs without it, but its features mean nothing."
-        ) from error
+    with whole_file(path) as temporary:
+        try:
+            torch.hub.download_url_to_file(url, str(temporary), hash_prefix=prefix, progress=False)
+        except (OSError, RuntimeError, ValueError, http.client.HTTPException) as error:
+            raise DataError(
+                f"{url}: {error}. Download the file elsewhere and put it into {path.parent}, or name its "
+                "folder with --weights-dir. `--weights random` runs without it, but its features mean nothing."
+            ) from error
 
 
 def _load(network: nn.Module, state: dict[str, Tensor], source: str) -> None:
