@@ -479,6 +479,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_pack import *
 
+torch.set_num_threads(1)  # or a forked process waits for threads that it does not have
 feats, out = map(Path, sys.argv[2:4])
 really, calls = module.read_feature, 0
 
