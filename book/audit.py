@@ -2,8 +2,8 @@
 
     python -m book.audit        prints the page's findings
 
-`paper/table1.csv` and `paper/table2.csv` hold the printed cells in percent (Chen et al., arXiv 2310.07517, CC BY).
-Decimal arithmetic throughout: a cell printed as 55.1 is exactly 551 tenths.
+`paper/table1.csv` and `paper/table2.csv` hold the printed cells in percent (Chen et al.,
+arXiv 2310.07517, CC BY). Decimal arithmetic throughout: a cell printed as 55.1 is exactly 551 tenths.
 """
 
 from __future__ import annotations
@@ -126,16 +126,20 @@ def claims() -> list[Claim]:
         ),
         Claim(
             "3.2",
-            "a significant performance improvement of our model over the baseline method HAN across all evaluation "
+            "a significant performance improvement of our model over the baseline method HAN across all "
+            "evaluation "
             "metrics",
-            f"CM-PIE is above HAN in {len(above)} of {len(ours)} columns, by {min(gain(one, c) for c in above)} to "
-            f"{max(gain(one, c) for c in above)} points. One run each; no spread is given, so “significant” cannot "
+            f"CM-PIE is above HAN in {len(above)} of {len(ours)} columns, by "
+            f"{min(gain(one, c) for c in above)} to "
+            f"{max(gain(one, c) for c in above)} points. One run each; no spread is given, so “significant” "
+            f"cannot "
             "be checked.",
             judge(len(above) == len(ours)) + " for the sign; unchecked for significance",
         ),
         Claim(
             "3.2",
-            "up to a 1.6% improvement in Audio & Segment-level and 2.3% enhancement in Visual & Segment-level",
+            "up to a 1.6% improvement in Audio & Segment-level and 2.3% enhancement in Visual & "
+            "Segment-level",
             f"{single[0]}, {single[1]} points; they are points of F-score, not per cent.",
             judge(single[:2] == [Decimal("1.6"), Decimal("2.3")]),
         ),
@@ -148,7 +152,8 @@ def claims() -> list[Claim]:
         Claim(
             "3.2",
             "state-of-the-art results on some indicators",
-            f"CM-PIE has the highest cell of Table 1 in {len(top)} of {len(ours)} columns: {names(top)}. CM-CS+HAN is "
+            f"CM-PIE has the highest cell of Table 1 in {len(top)} of {len(ours)} columns: {names(top)}. "
+            f"CM-CS+HAN is "
             f"above CM-PIE in {len(below)}: {names(below)}.",
             judge(0 < len(top) < len(ours)),
         ),
@@ -156,7 +161,8 @@ def claims() -> list[Claim]:
             "3.3",
             "notable performance enhancements in both visual and audio-visual evaluations",
             "Adding SA to HAN: segment Visual "
-            f"{two['HAN']['segment_visual']} to {two['+Seg Attention']['segment_visual']}; but {names(sa_down)} fall: "
+            f"{two['HAN']['segment_visual']} to {two['+Seg Attention']['segment_visual']}; but "
+            f"{names(sa_down)} fall: "
             + "; ".join(f"{two['HAN'][c]} to {two['+Seg Attention'][c]}" for c in sa_down)
             + ".",
             judge(not sa_down) if not sa_down else "holds for visual; does not hold for audio-visual",
@@ -167,7 +173,8 @@ def claims() -> list[Claim]:
             "CM-PIE against +Seg Attention: "
             + "; ".join(f"{name(c)} {value:+}" for c, value in cma_gains.items())
             + ". One run each.",
-            judge(all(value > 0 for value in cma_gains.values())) + " for the sign; unchecked for significance",
+            judge(all(value > 0 for value in cma_gains.values()))
+            + " for the sign; unchecked for significance",
         ),
         Claim(
             "3.3",
@@ -191,7 +198,8 @@ def markdown() -> str:
     checks = type_checks()
     failing = [c for c in checks if not c.holds]
     lines = [
-        f"{len(checks) - len(failing)} of {len(checks)} printed values of Type@AV lie within {ROUNDING} of the mean of "
+        f"{len(checks) - len(failing)} of {len(checks)} printed values of Type@AV lie within {ROUNDING} of "
+        f"the mean of "
         f"their three columns, which is all that rounding allows. {len(failing)} do not: "
         + "; ".join(f"{c.method}, {c.level} level (printed {c.printed}, mean {c.mean:.2f})" for c in failing)
         + ".",
@@ -214,12 +222,14 @@ def markdown() -> str:
     a, b, segment, event = exchanges()[0]
     row = read(1)["MM-Pyramid"]
     lines += [
-        f"Both failures are in one row, MM-Pyramid's. Suppose one of its segment cells had changed places with one of "
+        f"Both failures are in one row, MM-Pyramid's. Suppose one of its segment cells had changed places "
+        f"with one of "
         f"its event cells. Of the nine such exchanges, that of **segment "
         f"{name('x_' + a).split()[1]} ({row['segment_' + a]}) with event {name('x_' + b).split()[1]} "
         f"({row['event_' + b]})** brings the two means nearest to print: {segment:.2f} against "
         f"{row['segment_type']} and {event:.2f} against {row['event_type']}. The segment level then agrees; "
-        f"the event level keeps {abs(row['event_type'] - event):.2f} that no exchange explains. We compare with the "
+        f"the event level keeps {abs(row['event_type'] - event):.2f} that no exchange explains. We compare "
+        f"with the "
         "printed cells and mark them.",
         "",
         "## The sentences",

@@ -2,8 +2,8 @@
 
     python book/diagram.py        writes book/_static/diagram/<block>.svg
 
-Text and lines take the colour of the page around them (`currentColor`), so the inlined drawing follows the light and
-the dark theme. A file shown by itself follows the system's theme.
+Text and lines take the colour of the page around them (`currentColor`), so the inlined drawing follows the
+light and the dark theme. A file shown by itself follows the system's theme.
 """
 
 from __future__ import annotations

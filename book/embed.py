@@ -1,7 +1,7 @@
 """Static explorers for a page: data in, one block of HTML out, drawn by `book/_static/explorer.js`.
 
-Each function returns an object that a notebook shows as HTML. Probabilities are stored as integers, ten-thousandths
-rounded down: `p >= t` then has the same answer for every threshold of two decimals.
+Each function returns an object that a notebook shows as HTML. Probabilities are stored as integers,
+ten-thousandths rounded down: `p >= t` then has the same answer for every threshold of two decimals.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def timeline_explorer(
         }
         for v in videos
     ]
-    return _block("timeline", {"title": title, "classes": [c.replace("_", " ") for c in classes], "videos": data})
+    return _block(
+        "timeline", {"title": title, "classes": [c.replace("_", " ") for c in classes], "videos": data}
+    )
 
 
 def attention_explorer(
@@ -80,7 +82,8 @@ def attention_explorer(
     values = np.asarray(weights, dtype=np.float64)
     if values.ndim != 3 or values.shape[1:] != (len(row_labels), len(column_labels)):
         raise ValueError(
-            f"weights have shape {values.shape}, expected (H, {len(row_labels)}, {len(column_labels)}) for the labels."
+            f"weights have shape {values.shape}, expected (H, {len(row_labels)}, {len(column_labels)}) for "
+            f"the labels."
         )
     names = list(steps) if steps is not None else [f"{step_name} {i + 1}" for i in range(len(values))]
     data = {
@@ -98,5 +101,7 @@ def weights_explorer(weights: Any, labels: Sequence[str], title: str = "Segment 
     """Bars (N, T) with a slider over N; `labels` names the N rows."""
     values = np.asarray(weights, dtype=np.float64)
     if values.ndim != 2 or len(values) != len(labels):
-        raise ValueError(f"weights have shape {values.shape}, expected ({len(labels)}, T) for {len(labels)} labels.")
+        raise ValueError(
+            f"weights have shape {values.shape}, expected ({len(labels)}, T) for {len(labels)} labels."
+        )
     return _block("weights", {"title": title, "labels": list(labels), "weights": values.round(4).tolist()})

@@ -1,8 +1,9 @@
 """The equation ledger: every equation -> notebook cell, function, test, status.
 
-Nothing is typed twice. A notebook shows an equation by labelling it (`$$ ... $$ (eq-4)`); a public function of
-`cmpie_lite` computes it, and a test holds it, where its docstring names it (`Eq. 4`, `Eq. 4-7`, `Eq. 8, 10`,
-`Eq. MMIL`). This module only reads. A row with an empty place is a gap, and a gap fails the strict build.
+Nothing is typed twice. A notebook shows an equation by labelling it (`$$ ... $$ (eq-4)`); a public function
+of `cmpie_lite` computes it, and a test holds it, where its docstring names it (`Eq. 4`, `Eq. 4-7`,
+`Eq. 8, 10`, `Eq. MMIL`). This module only reads. A row with an empty place is a gap, and a gap fails the
+strict build.
 """
 
 from __future__ import annotations
@@ -106,7 +107,9 @@ def named(folder: Path, pattern: str, wanted: str, root: Path) -> dict[str, list
     for path in sorted(folder.rglob(pattern)):
         for name, node in definitions(path):
             if re.match(wanted, name.rsplit(".", 1)[-1]):
-                place = Place(path.relative_to(root).as_posix(), name, node.lineno, node.end_lineno or node.lineno)
+                place = Place(
+                    path.relative_to(root).as_posix(), name, node.lineno, node.end_lineno or node.lineno
+                )
                 for identity in mentioned(ast.get_docstring(node) or ""):
                     found[identity].append(place)
     return found

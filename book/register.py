@@ -1,12 +1,13 @@
 """The ambiguity register: what the paper leaves open, the readings, our default, the measured effect.
 
-One entry per field of `ModelConfig` that the paper does not settle; tests hold the two to each other. Effects come from
-`book/results/ambiguities.json` where it exists:
+One entry per field of `ModelConfig` that the paper does not settle; tests hold the two to each other. Effects
+come from `book/results/ambiguities.json` where it exists:
 
     {"source": "LLP-sim", "seeds": 10, "command": "...", "machine": "...",
      "effects": {"sa_axis": {"channel": {"metric": "event_type", "mean": -0.4, "low": -0.9, "high": 0.1}}}}
 
-`mean`, `low` and `high` are points of the F-score, reading minus default, paired over seeds, with a 95 % interval.
+`mean`, `low` and `high` are points of the F-score, reading minus default, paired over seeds, with a
+95 % interval.
 """
 
 from __future__ import annotations
@@ -36,11 +37,14 @@ class Entry(NamedTuple):
 ENTRIES: dict[str, Entry] = {
     "sa_axis": Entry(
         "What does one segment-attention weight belong to?",
-        "Eq. 4 sums over the segments, s = 1 to T. What is left is one number per channel. The text speaks of “the "
+        "Eq. 4 sums over the segments, s = 1 to T. What is left is one number per channel. The text speaks "
+        "of “the "
         "importance of each segment”, Fig. 3 of “segment-wise attention weights”, and W carries the index t.",
         {
-            "segment": "Average over the D channels, mix over the T segments: one weight a segment. Follows the words.",
-            "channel": "Average over the T segments, mix over the D channels: one weight a channel. Follows Eq. 4, and "
+            "segment": "Average over the D channels, mix over the T segments: one weight a segment. Follows "
+            "the words.",
+            "channel": "Average over the T segments, mix over the D channels: one weight a channel. Follows "
+            "Eq. 4, and "
             "the channel attention that the paper cites.",
             "both": "One after the other.",
         },
@@ -81,9 +85,10 @@ ENTRIES: dict[str, Entry] = {
     ),
     "han_sharing": Entry(
         "Do the two streams share one HAN?",
-        "Not stated. The text says “the HAN module” for both; the symbols f̂^h and f̂^s tell only the features apart.",
+        "Not stated. The text says “the HAN module” for both; the symbols f̂^h and f̂^s tell only the "
+        "features apart.",
         {"two": "A HAN for each stream.", "one": "The same weights in both."},
-        "The two streams see inputs of different scale, and a second HAN is what gives the ablation its size.",
+        "Nothing printed ties them, and the two streams read inputs of different scale.",
     ),
     "cma_concat": Entry(
         "What does ⊕ join?",
@@ -92,7 +97,8 @@ ENTRIES: dict[str, Entry] = {
             "tokens": "The segments of both modalities as 2T keys of D.",
             "features": "Audio and visual of the same second as T keys of 2D.",
         },
-        "Eq. 1 needs query and key of one width d. With tokens Eq. 8–11 work as printed; with features they need a "
+        "Eq. 1 needs query and key of one width d. With tokens Eq. 8–11 work as printed; with features they "
+        "need a "
         "projection that is not printed.",
     ),
     "cma_form": Entry(
@@ -108,7 +114,10 @@ ENTRIES: dict[str, Entry] = {
     "cma_sharing": Entry(
         "One CMA block per stream, or one per modality too?",
         "“Two cross-modal aggregation (CMA) blocks are used”, and there are two streams.",
-        {"per_stream": "Two blocks: each serves both modalities of its stream.", "per_modality": "Four blocks."},
+        {
+            "per_stream": "Two blocks: each serves both modalities of its stream.",
+            "per_modality": "Four blocks.",
+        },
         "Two blocks, two streams.",
     ),
     "heads": Entry(
@@ -174,12 +183,16 @@ def markdown() -> str:
     stored = results()
     if stored:
         lines = [
-            f"Effects: {stored['source']}, {stored['seeds']} paired seeds, {stored['machine']}; points of F-score, "
+            f"Effects: {stored['source']}, {stored['seeds']} paired seeds, {stored['machine']}; points of "
+            f"F-score, "
             f"reading minus default, 95 % interval. Made by `{stored['command']}`.",
             "",
         ]
     else:
-        lines = ["No effect has been measured yet; each entry gives the command that trains with another reading.", ""]
+        lines = [
+            "No effect has been measured yet; each entry gives the command that trains with another reading.",
+            "",
+        ]
     for field, entry in ENTRIES.items():
         other = next(v for v in entry.readings if v != default(field))
         lines += [
@@ -191,7 +204,10 @@ def markdown() -> str:
             "",
             f"| `{field}` | reading | effect |",
             "|---|---|---|",
-            *(f"| `{value}` | {text} | {effect(field, value, stored)} |" for value, text in entry.readings.items()),
+            *(
+                f"| `{value}` | {text} | {effect(field, value, stored)} |"
+                for value, text in entry.readings.items()
+            ),
             "",
             f"Why the default: {entry.reason}",
             "",
@@ -203,14 +219,16 @@ def markdown() -> str:
     lines += [
         "## The training recipe",
         "",
-        "The paper states no optimiser, learning rate, batch size, number of epochs, loss, label smoothing or seed. All of "
+        "The paper states no optimiser, learning rate, batch size, number of epochs, loss, label smoothing "
+        "or seed. All of "
         "it is HAN's, in `TrainConfig`:",
         "",
         "| `TrainConfig` | default |",
         "|---|---|",
         *(f"| `{f.name}` | `{f.default}` |" for f in dataclasses.fields(TrainConfig)),
         "",
-        "Adam without weight decay; the learning rate is multiplied by `lr_gamma` after every `lr_step` epochs; the epoch "
+        "Adam without weight decay; the learning rate is multiplied by `lr_gamma` after every `lr_step` "
+        "epochs; the epoch "
         "with the best validation segment Type@AV is kept, the later one where two are equal.",
     ]
     return "\n".join(lines)

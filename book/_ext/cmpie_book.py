@@ -1,7 +1,8 @@
 """What the book adds to Sphinx: the paper's equation numbers, generated pages, inlined drawings.
 
 - An equation labelled `eq-4` prints as (4) wherever it stands, and `page#eq-4` is a link that works.
-- A page that holds `<!-- generated: ledger -->` gets the Markdown that `book.ledger.markdown` returns, at each build.
+- A page that holds `<!-- generated: ledger -->` gets the Markdown that `book.ledger.markdown` returns,
+  at each build.
 - An image below `_static/diagram/` is put into the page itself, so that its lines take the theme's colour.
 """
 
@@ -42,7 +43,9 @@ class PaperNumbers(Transform):
                 continue
             identity = label.removeprefix("eq-")
             if identity not in ledger.EQUATIONS:
-                log.warning("equation label %r is not one of %s", label, ", ".join(ledger.EQUATIONS), location=node)
+                log.warning(
+                    "equation label %r is not one of %s", label, ", ".join(ledger.EQUATIONS), location=node
+                )
             node["number"] = ledger.printed(identity)
             domain.equations[label] = (env.docname, node["number"])
             entry = (node.line or 0, f"equation-{label}", f"Eq. {node['number']}")
@@ -52,7 +55,7 @@ class PaperNumbers(Transform):
 
 
 class InlineDrawings(Transform):
-    """Replace images of `_static/diagram/*.svg` by the SVG itself, titled with the image's alternative text."""
+    """Put the SVG in the place of an image of `_static/diagram/`, titled with its alternative text."""
 
     default_priority = 401
 
@@ -64,7 +67,12 @@ class InlineDrawings(Transform):
             path = ROOT / "book" / "_static" / "diagram" / Path(node["uri"]).name
             env.note_dependency(str(path))
             drawing = re.sub(r"<style>.*?</style>", "", path.read_text(encoding="utf8").strip())
-            alt = nodes.unescape(node.get("alt", "")).replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+            alt = (
+                nodes.unescape(node.get("alt", ""))
+                .replace("&", "&amp;")
+                .replace('"', "&quot;")
+                .replace("<", "&lt;")
+            )
             if not alt:
                 log.warning("%s has no alternative text", path.name, location=node)
             drawing = re.sub(r'aria-label="[^"]*"><title>.*?</title>', f'aria-label="{alt}">', drawing)
@@ -83,9 +91,13 @@ def report_gaps(app: Sphinx) -> None:
         log.warning("equation ledger: %s", gap)
 
 
-def generated_pages(app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+def generated_pages(
+    app: Sphinx, env: Any, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
     """Pages with generated content are read again at every build."""
-    return [name for name in env.found_docs if MARK.search(Path(env.doc2path(name)).read_text(encoding="utf8"))]
+    return [
+        name for name in env.found_docs if MARK.search(Path(env.doc2path(name)).read_text(encoding="utf8"))
+    ]
 
 
 def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:

@@ -1,0 +1,182 @@
+"""Headless Chromium over its debugging pipe: nothing but the standard library and the browser itself."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import json
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+FLAGS = [
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--disable-sync",
+    "--hide-scrollbars",
+    "--host-resolver-rules=MAP * ~NOTFOUND",  # the network is off: no name resolves
+    "--allow-file-access-from-files", "--remote-debugging-pipe",
+]  # fmt: skip
+
+
+def find_chromium() -> str:
+    """The browser's path; set CHROMIUM to choose one."""
+    for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
+        if name and (path := shutil.which(name)):
+            return path
+    raise FileNotFoundError(
+        "no Chromium found: install it (Debian: apt-get install chromium) or set CHROMIUM."
+    )
+
+
+class Browser:
+    """One browser with one page. Use as a context manager."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="book-browser-", ignore_cleanup_errors=True)
+        ends = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for pair in (os.pipe(), os.pipe()) for fd in pair]
+        child_in, self._write, self._read, child_out = ends
+
+        def place() -> None:
+            os.dup2(child_in, 3)
+            os.dup2(child_out, 4)
+
+        self._process = subprocess.Popen(
+            [find_chromium(), *FLAGS, f"--user-data-dir={self._folder.name}", "about:blank"],
+            preexec_fn=place,
+            close_fds=False,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(child_in)
+        os.close(child_out)
+        self._count, self._buffer = 0, b""
+        self.events: list[dict[str, Any]] = []
+        self._session: str | None = None
+        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.send(f"{domain}.enable")
+
+    def __enter__(self) -> Browser:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(Exception):
+            self._session = None
+            self.send("Browser.close", timeout=5)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._write)
+        os.close(self._read)
+        self._folder.cleanup()
+
+    def _message(self, deadline: float) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._read], [], [], max(0.0, deadline - time.monotonic()))
+            chunk = os.read(self._read, 1 << 20) if ready else b""
+            if not chunk:
+                raise TimeoutError("Chromium did not answer in time." if not ready else "Chromium has ended.")
+            self._buffer += chunk
+        message, _, self._buffer = self._buffer.partition(b"\0")
+        return json.loads(message)
+
+    def send(self, method: str, *, timeout: float = 60, **params: Any) -> dict[str, Any]:
+        """Call a method of the DevTools protocol; events that arrive meanwhile go to `events`."""
+        self._count += 1
+        command = {"id": self._count, "method": method, "params": params}
+        if self._session:
+            command["sessionId"] = self._session
+        os.write(self._write, json.dumps(command).encode() + b"\0")
+        deadline = time.monotonic() + timeout
+        while True:
+            message = self._message(deadline)
+            if message.get("id") == self._count:
+                if "error" in message:
+                    raise RuntimeError(f"{method}: {message['error']}")
+                return message["result"]
+            if "method" in message:
+                self.events.append(message)
+
+    def wait_for(self, method: str, timeout: float = 60) -> None:
+        """Wait until an event has arrived."""
+        deadline = time.monotonic() + timeout
+        while not any(e["method"] == method for e in self.events):
+            message = self._message(deadline)
+            if "method" in message:
+                self.events.append(message)
+
+    def evaluate(self, expression: str, timeout: float = 60) -> Any:
+        """The value of a JavaScript expression (promises are awaited)."""
+        answer = self.send(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True, timeout=timeout
+        )
+        if "exceptionDetails" in answer:
+            raise RuntimeError(
+                answer["exceptionDetails"].get("exception", {}).get("description", str(answer))
+            )
+        return answer["result"].get("value")
+
+    def open(self, url: str, width: int, theme: str, height: int = 900) -> None:
+        """Load a page at a width and in a theme, and wait until it has drawn its maths and fonts."""
+        self.send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+        script = f"localStorage.setItem('mode', '{theme}'); localStorage.setItem('theme', '{theme}');"
+        known = self.send("Page.addScriptToEvaluateOnNewDocument", source=script)["identifier"]
+        self.events.clear()
+        self.send("Page.navigate", url=url)
+        self.wait_for("Page.loadEventFired")
+        self.evaluate(
+            "(async () => { if (window.MathJax?.startup?.promise) await MathJax.startup.promise;"
+            " await document.fonts.ready; await new Promise((done) => setTimeout(done, 50)); })()"
+        )
+        self.send("Page.removeScriptToEvaluateOnNewDocument", identifier=known)
+
+    def press(self, key: str) -> None:
+        """Press and release one key, as a keyboard does."""
+        codes = {"Enter": 13, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39, "Tab": 9}
+        text: dict[str, Any] = {"text": "\r"} if key == "Enter" else {}
+        for kind in ("keyDown", "keyUp"):
+            self.send(
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=key,
+                windowsVirtualKeyCode=codes[key],
+                **text,
+            )
+
+    def screenshot(self, path: Path, limit: int = 6000) -> None:
+        """A picture of the page, down to `limit` pixels."""
+        size = self.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+        clip = {"x": 0, "y": 0, "width": size[0], "height": min(size[1], limit), "scale": 1}
+        data = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)[
+            "data"
+        ]
+        path.write_bytes(base64.b64decode(data))
+
+    def pdf(self, path: Path) -> None:
+        """Print the page to a PDF on A4."""
+        data = self.send(
+            "Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=True, timeout=300,
+            marginTop=0.6, marginBottom=0.6, marginLeft=0.6, marginRight=0.6,
+        )["data"]  # fmt: skip
+        path.write_bytes(base64.b64decode(data))
