@@ -79,7 +79,8 @@ def segment_counts(pred: Bool[Tensor, "N T C"], true: Bool[Tensor, "N T C"]) -> 
         TypeError: not bool tensors. ValueError: not both (N, T, C) of one shape on one device.
     """
     check_rolls(pred=pred, true=true)
-    return Counts((pred & true).sum(1), (pred & ~true).sum(1), (true & ~pred).sum(1))
+    tp = (pred & true).sum(1)
+    return Counts(tp, pred.sum(1) - tp, true.sum(1) - tp)
 
 
 def event_counts(pred: Bool[Tensor, "N T C"], true: Bool[Tensor, "N T C"], *, iou: float = 0.5) -> Counts:
@@ -105,7 +106,8 @@ def event_counts(pred: Bool[Tensor, "N T C"], true: Bool[Tensor, "N T C"], *, io
     ratio = Fraction(iou).limit_denominator(10_000)
 
     # Only where both have an event can anything match: (T, P) with P such pairs of video and class.
-    pairs = pred.any(1) & true.any(1)
+    p_events, q_events = _number_of_events(pred), _number_of_events(true)
+    pairs = (p_events > 0) & (q_events > 0)
     p, q = pred.mT[pairs].T, true.mT[pairs].T
     (p_onset, p_offset), (q_onset, q_offset) = run_bounds(p), run_bounds(q)
     onset = torch.maximum(p_onset, q_onset)
@@ -116,7 +118,7 @@ def event_counts(pred: Bool[Tensor, "N T C"], true: Bool[Tensor, "N T C"], *, io
 
     tp = torch.zeros(pairs.shape, dtype=torch.int64, device=pred.device)
     tp[pairs] = match.sum(0)
-    return Counts(tp, _number_of_events(pred) - tp, _number_of_events(true) - tp)
+    return Counts(tp, p_events - tp, q_events - tp)
 
 
 def _number_of_events(roll: Bool[Tensor, "N T C"]) -> Int64[Tensor, "N C"]:
