@@ -28,6 +28,7 @@ from data_fetch.weights import KINDS, Networks, load_networks, published_path
 MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("id", "status", "notes")  # status: ok, refused (the file's fault), failed (the machine's)
 SOURCE: Final = "source.txt"
+SCHEDULER_SECONDS: Final = 10.0  # to answer
 LOST_WORKERS: Final = 3  # a video that took so many workers with it is given up
 
 
@@ -168,7 +169,7 @@ def _on_dask(
         client = stack.enter_context(Client(stack.enter_context(cluster)))
     else:
         try:
-            client = stack.enter_context(Client(scheduler, timeout=10))
+            client = stack.enter_context(Client(scheduler, timeout=SCHEDULER_SECONDS))
         except (OSError, ValueError) as error:
             raise DataError(f"no Dask scheduler at {scheduler!r} ({error}). Is it running?") from error
     futures = {}

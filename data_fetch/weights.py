@@ -140,7 +140,7 @@ def _download(url: str, path: Path, prefix: str) -> None:
         except (OSError, RuntimeError, ValueError, http.client.HTTPException) as error:
             raise DataError(
                 f"{url}: {error}. Download the file elsewhere and put it into {path.parent}, or name its "
-                "folder with --weights-dir. `--weights random` runs without it, but its features mean nothing."
+                "folder with --weights-dir. `--weights random` runs without, but its features mean nothing."
             ) from error
 
 

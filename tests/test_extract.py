@@ -1,0 +1,221 @@
+"""From files to official arrays: one video, many on Dask, a second run, a lost worker, the command line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from video_files import numbered, tone, write_video
+
+from cmpie_lite.errors import DataError
+from data_fetch import batch
+from data_fetch.__main__ import main
+from data_fetch.batch import MANIFEST, Recipe, extract_many
+from data_fetch.extract import (
+    Clip,
+    VideoFeatures,
+    audio_features,
+    extract_video,
+    feature_paths,
+    is_done,
+    read_clip,
+    video_id,
+    visual_2d_features,
+    visual_3d_features,
+    write_features,
+)
+from data_fetch.render import render_set
+from data_fetch.sources import LAYOUT
+from data_fetch.weights import Networks, load_networks
+
+TINY = Recipe(weights="tiny", threads=1)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Networks:
+    return load_networks("tiny")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six rendered clips and their annotations."""
+    out = tmp_path_factory.mktemp("rendered")
+    render_set(out, {"train": 2, "val": 2, "test": 2}, size=32, fps=10.0, progress=False)
+    return out
+
+
+def check_features(features: VideoFeatures) -> None:
+    for array, shape in zip(
+        (features.audio, features.visual_2d, features.visual_3d), LAYOUT.values(), strict=True
+    ):
+        assert array.shape == shape
+        assert array.dtype == np.float32
+        assert np.isfinite(array).all()
+        assert array.min() >= 0.0, "each network ends in a ReLU or an average of ReLUs"
+        assert array.std() > 0.0
+
+
+@pytest.mark.shared
+def test_the_authors_sample_clip(shared: Path, tiny: Networks) -> None:
+    path = shared / "llp" / "BjCEufrlXm4.mp4"
+    features = extract_video(path, tiny)
+    check_features(features)
+    assert features.notes == ()
+    again = extract_video(path, tiny, batch_size=7)
+    for name in ("audio", "visual_2d", "visual_3d"):
+        np.testing.assert_allclose(getattr(features, name), getattr(again, name), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.shared
+def test_the_real_networks_on_the_sample_clip(shared: Path) -> None:
+    """VGGish, ResNet-152 and R(2+1)D-18 in full size with seeded random weights, on seconds 0 and 1."""
+    networks = load_networks("random", seed=3)
+    whole = read_clip(shared / "llp" / "BjCEufrlXm4.mp4")
+    clip = Clip(whole.cropped[:3], whole.squashed[:16], whole.waveform[:32_000], ())
+    audio, visual_2d = audio_features(clip, networks), visual_2d_features(clip, networks, batch_size=2)
+    visual_3d = visual_3d_features(clip, networks)
+    for array, shape in ((audio, (2, 128)), (visual_2d, (3, 2048)), (visual_3d, (2, 512))):
+        assert array.shape == shape
+        assert array.dtype == np.float32
+        assert array.min() >= 0.0
+        assert 0.0 < array.max() < 1e4
+    np.testing.assert_array_equal(audio, audio_features(clip, networks))
+    alone = visual_2d_features(Clip(clip.cropped[2:], clip.squashed, clip.waveform, ()), networks)
+    np.testing.assert_allclose(alone[0], visual_2d[2], rtol=1e-4, atol=1e-4)
+
+
+def test_segments_are_where_they_should_be(tmp_path: Path, tiny: Networks) -> None:
+    """A change in second 6 of picture and sound changes row 6, and rows 48 to 55, and nothing else."""
+    frames, sound = [numbered(3)] * 80, tone(10)
+    before = extract_video(write_video(tmp_path / "a.mkv", frames, 8.0, sound=sound, codec="ffv1"), tiny)
+    changed = frames[:48] + [numbered(200)] * 8 + frames[56:]
+    sound = sound.copy()
+    sound[:, 96_000:112_000] //= 4
+    after = extract_video(write_video(tmp_path / "b.mkv", changed, 8.0, sound=sound, codec="ffv1"), tiny)
+
+    def rows(name: str) -> list[int]:
+        return np.flatnonzero((getattr(before, name) != getattr(after, name)).any(axis=1)).tolist()
+
+    assert rows("audio") == [6]
+    assert rows("visual_2d") == list(range(48, 56))
+    assert rows("visual_3d") == [6]
+
+
+def test_layout_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    good = VideoFeatures(*(rng.random(shape, np.float32) for shape in LAYOUT.values()), notes=())
+    write_features(tmp_path, "abc", good)
+    assert is_done(tmp_path, "abc")
+    loaded = [np.load(path) for path in feature_paths(tmp_path, "abc").values()]
+    for array, original in zip(loaded, (good.audio, good.visual_2d, good.visual_3d), strict=True):
+        np.testing.assert_array_equal(array, original)
+    bad = VideoFeatures(good.audio, good.visual_2d * np.float32(np.nan), good.visual_3d, ())
+    with pytest.raises(DataError, match="not finite"):
+        write_features(tmp_path, "other", bad)
+    assert not is_done(tmp_path, "other")
+    assert sorted(p.name for p in tmp_path.rglob("*.npy")) == ["abc.npy"] * 3
+    assert video_id("x/BjCEufrlXm4_20_30.mp4") == video_id("BjCEufrlXm4.mkv") == "BjCEufrlXm4"
+    assert video_id("my holiday_1_2.mp4") == "my holiday_1_2"
+
+
+def test_many_here_then_only_what_is_missing(clips: Path, tmp_path: Path) -> None:
+    videos = sorted((clips / "videos").glob("*.mp4"))
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(videos[0].read_bytes()[:2000])
+    rows = extract_many([*videos, broken], tmp_path / "feats", TINY, workers=0, progress=False)
+    assert [row["status"] for row in rows] == ["ok"] * 6 + ["refused"]
+    assert str(broken) in rows[-1]["notes"]
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "feats").rglob("*.npy")}
+    assert len(stamps) == 18
+    lost = sorted(stamps)[4]
+    lost.unlink()
+    extract_many(videos, tmp_path / "feats", TINY, workers=0, progress=False)
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "feats").rglob("*.npy")}
+    assert set(after) == set(stamps)
+    assert {p.stem for p in after if after[p] != stamps[p]} == {lost.stem}
+    manifest = (tmp_path / "feats" / MANIFEST).read_text()
+    assert manifest.count("\n") == 8
+    assert "broken,refused" in manifest
+
+
+def test_refuses_to_mix_and_to_collide(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = sorted((clips / "videos").glob("*.mp4"))[:1]
+    extract_many(videos, tmp_path, TINY, workers=0, progress=False)
+    with pytest.raises(DataError, match=r"holds features of .*seed 0.*Choose another --out"):
+        extract_many(videos, tmp_path, Recipe(weights="tiny", seed=1), workers=0, progress=False)
+    with pytest.raises(DataError, match="1 ids come from several files, first 'render00000'"):
+        extract_many(videos * 2, tmp_path, TINY, workers=0, progress=False)
+    monkeypatch.setattr(batch, "SCHEDULER_SECONDS", 0.2)
+    with pytest.raises(DataError, match="no Dask scheduler"):
+        extract_many(videos, tmp_path / "b", TINY, scheduler="tcp://127.0.0.1:9", progress=False)
+
+
+def test_a_lost_worker_loses_no_video(clips: Path, tmp_path: Path) -> None:
+    """On a running cluster, one of two workers is killed once the first arrays are there."""
+    from distributed import Client, LocalCluster
+
+    videos = sorted((clips / "videos").glob("*.mp4"))
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        pids = client.run(os.getpid)
+        victim = next(iter(pids.values()))
+        killed = threading.Event()
+
+        def kill() -> None:
+            while not list(tmp_path.rglob("*.npy")):
+                time.sleep(0.01)
+            os.kill(victim, signal.SIGKILL)
+            killed.set()
+
+        thread = threading.Thread(target=kill, daemon=True)
+        thread.start()
+        rows = extract_many(videos, tmp_path, TINY, scheduler=cluster.scheduler_address, progress=False)
+        thread.join(10)
+        assert killed.is_set()
+    assert [row["status"] for row in rows] == ["ok"] * 6
+    assert all(is_done(tmp_path, video_id(path)) for path in videos)
+    network = load_networks("tiny")
+    expected = extract_video(videos[0], network)
+    np.testing.assert_array_equal(np.load(tmp_path / "vggish" / f"{videos[0].stem}.npy"), expected.audio)
+
+
+def test_command_line_from_clips_to_store(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cmpie_lite.data import open_store
+
+    feats, packed = tmp_path / "feats", tmp_path / "packed"
+    extract = ["extract", str(clips / "videos"), "--out", str(feats), "--weights", "tiny", "--workers", "0"]
+    assert main(extract) == 0
+    assert "WARNING: tiny extractors" in capsys.readouterr().out
+    check = ["features", "--from", str(feats), "--annotations", str(clips / "annotations")]
+    assert main(check) == 0
+    assert "6 videos have all three arrays" in capsys.readouterr().out
+    pack = ["pack", str(feats), "--annotations", str(clips / "annotations"), "--out", str(packed)]
+    assert main(pack) == 0
+    store = open_store(packed)
+    assert store.source == "rendered clips, RANDOM extractors (tiny, seed 0)"
+    assert store.test.ids == ("render60000_0_10", "render60001_0_10")
+    assert (
+        main(["extract", str(tmp_path / "none.mp4"), "--out", str(tmp_path / "x"), "--weights", "tiny"]) == 1
+    )
+    assert main(["extract", str(tmp_path / "packed"), "--out", str(feats)]) == 2
+    assert "no videos given or found" in capsys.readouterr().err
+
+
+def test_gpu_gives_the_cpus_features(clips: Path, tiny: Networks) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    video = sorted((clips / "videos").glob("*.mp4"))[0]
+    there = extract_video(video, load_networks("tiny", "cuda"))
+    np.testing.assert_allclose(there.visual_2d, extract_video(video, tiny).visual_2d, rtol=1e-3, atol=1e-3)
