@@ -2,7 +2,7 @@
 
     python -m book.audit        prints the page's findings
 
-`paper/table1.csv` and `paper/table2.csv` hold the printed cells in percent (Chen et al.,
+`cmpie_lite/paper/table1.csv` and `table2.csv` hold the printed cells in percent (Chen et al.,
 arXiv 2310.07517, CC BY). Decimal arithmetic throughout: a cell printed as 55.1 is exactly 551 tenths.
 """
 
@@ -14,7 +14,9 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-PAPER = Path(__file__).parent / "paper"
+import cmpie_lite
+
+PAPER = Path(cmpie_lite.__file__).parent / "paper"
 LEVELS = ("segment", "event")
 COLUMNS = ("audio", "visual", "av", "type", "event")
 # Three summands and the mean itself, each rounded to 0.1: an honest Type@AV is off by at most 0.1.

@@ -28,7 +28,7 @@ from cmpie_lite.metrics import ParsingScores
 from cmpie_lite.parse import event_table, write_events
 from cmpie_lite.train import check_device, load_model
 
-DEFAULTS = Settings(output_dir="out", data_dir="data/llp")
+DEFAULTS = Settings()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--set", nargs="*", default=[], metavar="NAME=VALUE", help="override config or recipe fields"
     )
-    one.add_argument("--output-dir", default=DEFAULTS.output_dir)
+    one.add_argument("--output-dir", default="", help="default: out")
     one.set_defaults(run=run_train)
 
     two = commands.add_parser(
@@ -73,7 +73,9 @@ def parser() -> argparse.ArgumentParser:
 
     for command in (one, two):
         command.add_argument("--dataset", default=DEFAULTS.dataset, help="auto, sim or llp")
-        command.add_argument("--data-dir", default=DEFAULTS.data_dir, help="a packed store (data_fetch pack)")
+        command.add_argument(
+            "--data-dir", default="", help="a packed store (data_fetch pack); default: data/llp"
+        )
         command.add_argument("--preset", default=DEFAULTS.preset, help=f"size of LLP-sim: {', '.join(SIZES)}")
 
     three = commands.add_parser("parse", help="a video to a table of audible and visible events")

@@ -11,7 +11,7 @@ from types import FunctionType, ModuleType
 from typing import Any, Literal
 
 from cmpie_lite.config import PRESETS, TrainConfig, check_fields, override, require
-from cmpie_lite.data import FeatureStore, open_store
+from cmpie_lite.data import MANIFEST, FeatureStore, open_store
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.evaluate import Predictions, predict, score
 from cmpie_lite.record import run_record, write_predictions, write_record
@@ -26,7 +26,6 @@ SIZES: dict[str, SimConfig] = {
     "full": FULL,
 }
 CONFIGS: dict[str, Config] = {name: s.config for name, s in SYSTEMS.items()} | PRESETS
-STORE = "store.json"
 
 
 @dataclass(frozen=True)
@@ -38,11 +37,11 @@ class Settings:
     epochs: int = 40
     seeds: Sequence[int] = (1,)
     dataset: Literal["auto", "sim", "llp"] = "auto"
-    data_dir: str = "../data/llp"
+    data_dir: str = ""  # of a packed store; empty: data/llp in the project
     device: str = "auto"
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    output_dir: str = "../out"
+    output_dir: str = ""  # empty: out in the project
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -139,15 +138,21 @@ def require_count(seeds: int) -> None:
         raise ConfigError(f"seeds = {seeds}, expected a number of seeds >= 1, or a list such as [1, 2, 3].")
 
 
+def home() -> Path:
+    """The checkout that this package lies in, or the current folder where it was installed without one."""
+    root = Path(__file__).resolve().parents[1]
+    return root if (root / "notebooks").is_dir() else Path.cwd()
+
+
 def open_data(settings: Settings) -> FeatureStore:
     """The data set that the settings ask for: "auto" is packed LLP where data_dir holds it, else LLP-sim.
 
     Raises:
         DataError: if dataset is "llp" and data_dir holds no packed store.
     """
-    packed = Path(settings.data_dir) / STORE
-    if settings.dataset == "llp" or (settings.dataset == "auto" and packed.exists()):
-        return open_store(Path(settings.data_dir))
+    folder = Path(settings.data_dir) if settings.data_dir else home() / "data" / "llp"
+    if settings.dataset == "llp" or (settings.dataset == "auto" and (folder / MANIFEST).exists()):
+        return open_store(folder)
     return simulate(SIZES[settings.preset])
 
 
@@ -178,4 +183,5 @@ def run_folder(settings: Settings, store: FeatureStore, seed: int) -> Path:
     if settings.precision != "float32":
         changed.append(settings.precision)
     data = f"{store.source}-{store.digest[:8]}".replace(" ", "_").replace("/", "_")
-    return Path(settings.output_dir) / data / ",".join([settings.model, *changed]) / f"seed{seed}"
+    base = Path(settings.output_dir) if settings.output_dir else home() / "out"
+    return base / data / ",".join([settings.model, *changed]) / f"seed{seed}"

@@ -13,10 +13,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
+
+from cmpie_lite.labels import NUM_SEGMENTS
 
 PACKAGES = ("torch", "numpy", "matplotlib", "ipywidgets", "cmpie-lite")
 
@@ -153,3 +156,31 @@ def environment_footer() -> None:
             versions.append(f"{package} from the source tree")
     print(", ".join(versions))
     print(torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU")
+
+
+class ExampleClip(NamedTuple):
+    """A clip made by hand for figures: neither LLP nor LLP-sim, and no network has seen it."""
+
+    features: Float[Tensor, "2 T D"]
+    audio_labels: list[str]  # "3 Dog" for a segment in which a dog is heard, "7 –" for silence
+    visual_labels: list[str]
+
+
+# (modality, first segment, one past the last, class): the dog is seen for eight seconds and barks twice.
+EXAMPLE_EVENTS = ((0, 0, 3, "Speech"), (0, 3, 5, "Dog"), (0, 8, 10, "Dog"), (1, 2, 10, "Dog"))
+
+
+def example_clip(dim: int = 16, strength: float = 4.0, noise: float = 0.5, seed: int = 0) -> ExampleClip:
+    """Features of a clip in which each class has a direction of its own, the same for ear and eye.
+
+    A segment is `strength` times the directions of its classes, plus Gaussian noise. Real encoders do not
+    share directions between modalities; training has to find projections that do.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    features = noise * torch.randn(2, NUM_SEGMENTS, dim, generator=generator, dtype=torch.float64)
+    labels = [[f"{t} –" for t in range(NUM_SEGMENTS)] for _ in range(2)]
+    channels = {name: i for i, name in enumerate(dict.fromkeys(event[3] for event in EXAMPLE_EVENTS))}
+    for modality, first, last, name in EXAMPLE_EVENTS:
+        features[modality, first:last, channels[name]] += strength
+        labels[modality][first:last] = [f"{t} {name}" for t in range(first, last)]
+    return ExampleClip(features, *labels)

@@ -28,6 +28,8 @@ Population = Literal["train", "eval"]  # val and test videos carry more labels e
 
 NUM_ROLLS = 2**NUM_SEGMENTS
 EMPTY, FULL_ROLL = 0, NUM_ROLLS - 1  # indices into `_rolls()`
+SHAPES = (*MODALITIES, "identical")  # rolls of one modality alone, and rolls that are the same in both
+PRESENCE = ("audible_only", "visible_only", "both")
 PSEUDO_SHAPE = 20.0  # pseudo-counts of the pooled histogram in a class's own
 PSEUDO_SHARE = 5.0  # and of a pooled share in a class's own
 
@@ -136,11 +138,11 @@ def _roll_shares(shape: Mapping[str, Any], pooled: Mapping[str, Any]) -> Reals:
 class _Dense(NamedTuple):
     """What one class does; each entry is a vector of weights for `_draw`."""
 
-    presence: Reals  # audible only, visible only, both
+    presence: tuple[Reals, Reals]  # audible only, visible only, both: among other classes, and alone
     identical: Reals  # (no, yes), given both
     full: Mapping[str, Reals]  # (no, yes), given audible_only, visible_only, identical
     different: Reals  # audio full, visual full, neither
-    shapes: Mapping[str, Reals]  # modality -> shares of the rolls that are not full
+    shapes: Mapping[str, Reals]  # one of SHAPES -> shares of the rolls that are not full
 
 
 @lru_cache(maxsize=1)
@@ -148,8 +150,16 @@ def _dense_counts() -> tuple[tuple[_Dense, ...], Reals]:
     """Per class; and the factor (2**T, 2**T) that gives two different rolls the IoU seen in LLP."""
     found = llp_statistics()["dense"]
     classes = [found["by_class"][name] for name in CLASSES]
-    shapes = {m: {k: np.sum([c[m][k] for c in classes], axis=0) for k in classes[0][m]} for m in MODALITIES}
-    total = {k: sum(c[k] for c in classes) for k in classes[0] if k not in MODALITIES}
+    histograms = classes[0]["shapes"][SHAPES[0]]
+    shapes = {
+        s: {h: np.sum([c["shapes"][s][h] for c in classes], axis=0) for h in histograms} for s in SHAPES
+    }
+    total = {k: sum(c[k] for c in classes) for k in classes[0] if k != "shapes"}
+
+    def presence(c: Mapping[str, Any]) -> tuple[Reals, Reals]:
+        whole = np.array([c[k] for k in PRESENCE])
+        alone = np.array([c[f"alone_{k}"] for k in PRESENCE])
+        return _share(whole - alone, whole, PSEUDO_SHARE), _share(alone, whole, PSEUDO_SHARE)
 
     def split(c: Mapping[str, Any], kind: str, whole: str) -> list[int]:
         return [c[whole] - c[kind], c[kind]]
@@ -166,11 +176,11 @@ def _dense_counts() -> tuple[tuple[_Dense, ...], Reals]:
 
     dense = tuple(
         _Dense(
-            np.array([c["audible_only"], c["visible_only"], c["both"]], float),
+            presence(c),
             _share(split(c, "identical", "both"), split(total, "identical", "both"), PSEUDO_SHARE),
             {kind: full(c, kind) for kind in ("audible_only", "visible_only", "identical")},
             _share(different(c), different(total), PSEUDO_SHARE),
-            {m: _roll_shares(c[m], shapes[m]) for m in MODALITIES},
+            {s: _roll_shares(c["shapes"][s], shapes[s]) for s in SHAPES},
         )
         for c in classes
     )
@@ -198,25 +208,26 @@ def simulate_dense(ids: Sequence[str], weak: Bools, seed: int) -> tuple[Bools, B
     audio, visual = np.zeros((2, len(ids), NUM_SEGMENTS, NUM_CLASSES), bool)
     for n, video in enumerate(ids):
         rng = video_generator(seed, "dense", video)
-        for c in np.flatnonzero(weak[n]):
-            heard, seen = _draw_pair(rng, classes[c], factor)
+        present = np.flatnonzero(weak[n])
+        for c in present:
+            heard, seen = _draw_pair(rng, classes[c], len(present) == 1, factor)
             audio[n, :, c], visual[n, :, c] = rolls[heard], rolls[seen]
     return audio, visual
 
 
-def _draw_pair(rng: np.random.Generator, counts: _Dense, factor: Reals) -> tuple[int, int]:
+def _draw_pair(rng: np.random.Generator, counts: _Dense, alone: bool, factor: Reals) -> tuple[int, int]:
     """Which rolls (indices into `_rolls()`) a class has in audio and visual."""
 
-    def roll(kind: str, modality: str) -> int:
-        return FULL_ROLL if _draw(rng, counts.full[kind]) else _draw(rng, counts.shapes[modality])
+    def roll(kind: str, shape: str) -> int:
+        return FULL_ROLL if _draw(rng, counts.full[kind]) else _draw(rng, counts.shapes[shape])
 
-    presence = _draw(rng, counts.presence)
+    presence = _draw(rng, counts.presence[alone])
     if presence == 0:
         return roll("audible_only", "audio"), EMPTY
     if presence == 1:
         return EMPTY, roll("visible_only", "visual")
     if _draw(rng, counts.identical):
-        both = roll("identical", "audio")
+        both = roll("identical", "identical")
         return both, both
     different = _draw(rng, counts.different)
     if different == 0:

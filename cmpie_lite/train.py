@@ -81,7 +81,13 @@ def train(
         history, best_epoch, best = resume(folder, model, optimizer, facts)
 
     steps = len(train_split) // recipe.batch_size
-    bar = tqdm(total=recipe.epochs * steps, initial=len(history) * steps, unit="step", disable=not progress)
+    bar = tqdm(
+        total=recipe.epochs * steps,
+        initial=len(history) * steps,
+        unit="step",
+        mininterval=1,
+        disable=not progress,
+    )
     with bar:
         for epoch in range(len(history), recipe.epochs):
             start = time.perf_counter()
