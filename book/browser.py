@@ -129,6 +129,11 @@ class Browser:
             )
         return answer["result"].get("value")
 
+    def resize(self, width: int, height: int) -> None:
+        """Give the page a viewport of this size, in pixels."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.send("Emulation.setDeviceMetricsOverride", **size)
+
     def open(self, url: str, width: int, theme: str, height: int = 900) -> None:
         """Load a page at a width and in a theme, and wait until it has drawn its maths and fonts."""
         self.send(
@@ -166,11 +171,16 @@ class Browser:
 
     def screenshot(self, path: Path, limit: int = 6000) -> None:
         """A picture of the page, down to `limit` pixels."""
-        size = self.evaluate("[innerWidth, document.documentElement.scrollHeight]")
-        clip = {"x": 0, "y": 0, "width": size[0], "height": min(size[1], limit), "scale": 1}
-        data = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)[
-            "data"
-        ]
+        width, height, tall = self.evaluate(
+            "[innerWidth, innerHeight, document.documentElement.scrollHeight]"
+        )
+        still = (
+            "const s = document.createElement('style'); s.textContent = '* { transition: none !important }';"
+        )
+        self.evaluate(still + "document.head.append(s); 0")
+        self.resize(width, min(tall, limit))
+        data = self.send("Page.captureScreenshot", format="png")["data"]
+        self.resize(width, height)
         path.write_bytes(base64.b64decode(data))
 
     def pdf(self, path: Path) -> None:

@@ -2,10 +2,10 @@
 
     python book/check_site.py _build/html --out out/site [--only PART] [--axe axe.min.js]
 
-Every page, at 1280 and 390 pixels, light and dark. It fails on: a dead internal link or fragment; a
-resource from the network; a console error; a picture that is missing or has no alternative text; maths that
-is not drawn; sideways scrolling; a serious or critical finding of axe-core; an explorer, quiz or widget that is
-not drawn or does not answer to the keyboard. Screenshots go to the folder `--out`.
+Every page, at 1280 and 390 pixels, light and dark. It fails on: a dead internal link or fragment; a resource
+from the network; a console error; a picture that is missing or has no alternative text; maths that is not
+drawn; sideways scrolling; a serious or critical finding of axe-core; an explorer, quiz or widget that is not
+drawn or does not answer to the keyboard. Screenshots go to the folder `--out`.
 """
 
 from __future__ import annotations

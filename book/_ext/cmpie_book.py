@@ -3,11 +3,14 @@
 - An equation labelled `eq-4` prints as (4) wherever it stands, and `page#eq-4` is a link that works.
 - A page that holds `<!-- generated: ledger -->` gets the Markdown that `book.ledger.markdown` returns,
   at each build.
+- A notebook cell tagged `live-only` stays out of the page.
 - An image below `_static/diagram/` is put into the page itself, so that its lines take the theme's colour.
 """
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import sys
 from pathlib import Path
@@ -67,12 +70,7 @@ class InlineDrawings(Transform):
             path = ROOT / "book" / "_static" / "diagram" / Path(node["uri"]).name
             env.note_dependency(str(path))
             drawing = re.sub(r"<style>.*?</style>", "", path.read_text(encoding="utf8").strip())
-            alt = (
-                nodes.unescape(node.get("alt", ""))
-                .replace("&", "&amp;")
-                .replace('"', "&quot;")
-                .replace("<", "&lt;")
-            )
+            alt = html.escape(nodes.unescape(node.get("alt", "")))
             if not alt:
                 log.warning("%s has no alternative text", path.name, location=node)
             drawing = re.sub(r'aria-label="[^"]*"><title>.*?</title>', f'aria-label="{alt}">', drawing)
@@ -81,7 +79,13 @@ class InlineDrawings(Transform):
 
 
 def insert_generated(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put the generated Markdown where a page asks for it."""
+    """Put the generated Markdown where a page asks for it; leave out a notebook's cells for live use only."""
+    if app.env.doc2path(docname).endswith(".ipynb"):
+        notebook = json.loads(source[0])
+        for cell in notebook["cells"]:
+            if "live-only" in cell["metadata"].get("tags", []):
+                cell["metadata"]["tags"].append("remove-cell")
+        source[0] = json.dumps(notebook)
     source[0] = MARK.sub(lambda match: GENERATORS[match[1]](), source[0])
 
 
