@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import Any, Literal, NamedTuple
@@ -29,6 +29,7 @@ Population = Literal["train", "eval"]  # val and test videos carry more labels e
 NUM_ROLLS = 2**NUM_SEGMENTS
 EMPTY, FULL_ROLL = 0, NUM_ROLLS - 1  # indices into `_rolls()`
 SHAPES = (*MODALITIES, "identical")  # rolls of one modality alone, and rolls that are the same in both
+SITUATIONS = ("alone", "among_others")  # the one class of a video, or one of several
 PRESENCE = ("audible_only", "visible_only", "both")
 PSEUDO_SHAPE = 20.0  # pseudo-counts of the pooled histogram in a class's own
 PSEUDO_SHARE = 5.0  # and of a pooled share in a class's own
@@ -135,10 +136,10 @@ def _roll_shares(shape: Mapping[str, Any], pooled: Mapping[str, Any]) -> Reals:
     return shares / shares.sum()
 
 
-class _Dense(NamedTuple):
-    """What one class does; each entry is a vector of weights for `_draw`."""
+class _Habits(NamedTuple):
+    """What one class does in one situation; each entry is a vector of weights for `_draw`."""
 
-    presence: tuple[Reals, Reals]  # audible only, visible only, both: among other classes, and alone
+    presence: Reals  # audible only, visible only, both
     identical: Reals  # (no, yes), given both
     full: Mapping[str, Reals]  # (no, yes), given audible_only, visible_only, identical
     different: Reals  # audio full, visual full, neither
@@ -146,47 +147,43 @@ class _Dense(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _dense_counts() -> tuple[tuple[_Dense, ...], Reals]:
-    """Per class; and the factor (2**T, 2**T) that gives two different rolls the IoU seen in LLP."""
+def _dense_counts() -> tuple[dict[str, list[_Habits]], Reals]:
+    """Habits by situation and class; the factor (2**T, 2**T) that gives differing rolls the IoU seen in LLP."""
     found = llp_statistics()["dense"]
     classes = [found["by_class"][name] for name in CLASSES]
     histograms = classes[0]["shapes"][SHAPES[0]]
-    shapes = {
+    pooled = {
         s: {h: np.sum([c["shapes"][s][h] for c in classes], axis=0) for h in histograms} for s in SHAPES
     }
-    total = {k: sum(c[k] for c in classes) for k in classes[0] if k != "shapes"}
+    shapes = [{s: _roll_shares(c["shapes"][s], pooled[s]) for s in SHAPES} for c in classes]
+    both = [{k: sum(c[s][k] for s in SITUATIONS) for k in c[SITUATIONS[0]]} for c in classes]
+    total = {k: sum(c[k] for c in both) for k in both[0]}
 
-    def presence(c: Mapping[str, Any]) -> tuple[Reals, Reals]:
-        whole = np.array([c[k] for k in PRESENCE])
-        alone = np.array([c[f"alone_{k}"] for k in PRESENCE])
-        return _share(whole - alone, whole, PSEUDO_SHARE), _share(alone, whole, PSEUDO_SHARE)
+    def habits(c: int, situation: str) -> _Habits:
+        """Shares in a situation lean on the class's in both, and those on the pooled ones."""
 
-    def split(c: Mapping[str, Any], kind: str, whole: str) -> list[int]:
-        return [c[whole] - c[kind], c[kind]]
+        def lean(counts: Callable[[Mapping[str, int]], list[int]]) -> Reals:
+            own = _share(counts(both[c]), counts(total), PSEUDO_SHARE)
+            return _share(counts(classes[c][situation]), own, PSEUDO_SHARE)
 
-    def different(c: Mapping[str, Any]) -> list[int]:
-        full = [c["different_audio_full"], c["different_visual_full"]]
-        return [*full, c["both"] - c["identical"] - sum(full)]
+        def out_of(part: str, whole: str) -> Reals:
+            return lean(lambda n: [n[whole] - n[part], n[part]])
 
-    def full(c: Mapping[str, Any], kind: str) -> Reals:
-        own = ("identical", "audible_only") if kind != "visible_only" else ("identical", "visible_only")
-        whole = np.sum([split(c, f"{k}_full", k) for k in own], axis=0)
-        pooled = np.sum([split(total, f"{k}_full", k) for k in own], axis=0)
-        return _share(split(c, f"{kind}_full", kind), _share(whole, pooled, PSEUDO_SHARE), PSEUDO_SHARE)
+        def different(n: Mapping[str, int]) -> list[int]:
+            full = [n["different_audio_full"], n["different_visual_full"]]
+            return [*full, n["both"] - n["identical"] - sum(full)]
 
-    dense = tuple(
-        _Dense(
-            presence(c),
-            _share(split(c, "identical", "both"), split(total, "identical", "both"), PSEUDO_SHARE),
-            {kind: full(c, kind) for kind in ("audible_only", "visible_only", "identical")},
-            _share(different(c), different(total), PSEUDO_SHARE),
-            {s: _roll_shares(c["shapes"][s], shapes[s]) for s in SHAPES},
+        return _Habits(
+            lean(lambda n: [n[kind] for kind in PRESENCE]),
+            out_of("identical", "both"),
+            {kind: out_of(f"{kind}_full", kind) for kind in (*PRESENCE[:2], "identical")},
+            lean(different),
+            shapes[c],
         )
-        for c in classes
-    )
-    return dense, _iou_factor(
-        found["iou_of_different"], *(_roll_shares(shapes[m], shapes[m]) for m in MODALITIES)
-    )
+
+    found_habits = {s: [habits(c, s) for c in range(NUM_CLASSES)] for s in SITUATIONS}
+    marginals = (_roll_shares(pooled[m], pooled[m]) for m in MODALITIES)
+    return found_habits, _iou_factor(found["iou_of_different"], *marginals)
 
 
 def _iou_factor(histogram: Sequence[int], audio: Any, visual: Any) -> Reals:
@@ -203,36 +200,36 @@ def _iou_factor(histogram: Sequence[int], audio: Any, visual: Any) -> Reals:
 
 def simulate_dense(ids: Sequence[str], weak: Bools, seed: int) -> tuple[Bools, Bools]:
     """Audio and visual event rolls (N, T, C) for given video-level labels (N, C); their union is `weak`."""
-    classes, factor = _dense_counts()
+    habits, factor = _dense_counts()
     rolls = _rolls()
     audio, visual = np.zeros((2, len(ids), NUM_SEGMENTS, NUM_CLASSES), bool)
     for n, video in enumerate(ids):
         rng = video_generator(seed, "dense", video)
         present = np.flatnonzero(weak[n])
         for c in present:
-            heard, seen = _draw_pair(rng, classes[c], len(present) == 1, factor)
+            heard, seen = _draw_pair(rng, habits["alone" if len(present) == 1 else "among_others"][c], factor)
             audio[n, :, c], visual[n, :, c] = rolls[heard], rolls[seen]
     return audio, visual
 
 
-def _draw_pair(rng: np.random.Generator, counts: _Dense, alone: bool, factor: Reals) -> tuple[int, int]:
+def _draw_pair(rng: np.random.Generator, habits: _Habits, factor: Reals) -> tuple[int, int]:
     """Which rolls (indices into `_rolls()`) a class has in audio and visual."""
 
     def roll(kind: str, shape: str) -> int:
-        return FULL_ROLL if _draw(rng, counts.full[kind]) else _draw(rng, counts.shapes[shape])
+        return FULL_ROLL if _draw(rng, habits.full[kind]) else _draw(rng, habits.shapes[shape])
 
-    presence = _draw(rng, counts.presence[alone])
+    presence = _draw(rng, habits.presence)
     if presence == 0:
         return roll("audible_only", "audio"), EMPTY
     if presence == 1:
         return EMPTY, roll("visible_only", "visual")
-    if _draw(rng, counts.identical):
+    if _draw(rng, habits.identical):
         both = roll("identical", "identical")
         return both, both
-    different = _draw(rng, counts.different)
+    different = _draw(rng, habits.different)
     if different == 0:
-        return FULL_ROLL, _draw(rng, counts.shapes["visual"])
-    heard = _draw(rng, counts.shapes["audio"])
+        return FULL_ROLL, _draw(rng, habits.shapes["visual"])
+    heard = _draw(rng, habits.shapes["audio"])
     if different == 1:
         return heard, FULL_ROLL
-    return heard, _draw(rng, counts.shapes["visual"] * factor[heard])
+    return heard, _draw(rng, habits.shapes["visual"] * factor[heard])

@@ -5,7 +5,8 @@
 Only counts leave this script: no video, id or row of the annotations. Weak statistics come from the train
 split and, apart from it, from val + test (whose videos carry more labels each); timing comes from the
 dense annotations of val + test. A *full* event roll is positive in all ten segments; an *identical* pair of
-rolls is the same in both modalities. Histograms of runs, durations and onsets leave full rolls out.
+rolls is the same in both modalities. Histograms of runs, durations and onsets leave full rolls out; those of
+`audio` and `visual` also leave out identical ones, which have their own.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from cmpie_lite.errors import DataError
-from cmpie_lite.labels import CLASS_INDEX, CLASSES, MODALITIES, NUM_CLASSES, NUM_SEGMENTS
+from cmpie_lite.labels import CLASS_INDEX, CLASSES, NUM_CLASSES, NUM_SEGMENTS
 
 DEFAULT_OUT = Path(__file__).resolve().parents[1] / "cmpie_lite" / "llp_statistics.json"
 IOU_BINS = 5
@@ -109,29 +110,36 @@ def shape_statistics(rolls: np.ndarray) -> dict[str, list[int]]:
     }
 
 
-def class_statistics(audio: np.ndarray, visual: np.ndarray) -> dict[str, Any]:
-    """Counts for one class from its rolls (K, T): where it is heard and seen, how long, how far in step."""
+def presence_statistics(audio: np.ndarray, visual: np.ndarray) -> dict[str, int]:
+    """Counts of one class's rolls (N, T): heard, seen or both; in step or not; how often all ten seconds."""
     heard, seen = audio.any(1), visual.any(1)
-    both = heard & seen
-    identical = both & (audio == visual).all(1)
-    different = both & ~identical
+    both, identical = heard & seen, heard & (audio == visual).all(1)
     full_audio, full_visual = audio.all(1), visual.all(1)
     counts = {
         "audible_only": heard & ~seen,
-        "audible_only_full": heard & ~seen & full_audio,
+        "audible_only_full": full_audio & ~seen,
         "visible_only": seen & ~heard,
-        "visible_only_full": seen & ~heard & full_visual,
+        "visible_only_full": full_visual & ~heard,
         "both": both,
         "identical": identical,
         "identical_full": identical & full_audio,
-        "different_audio_full": different & full_audio,
-        "different_visual_full": different & full_visual,
+        "different_audio_full": both & ~identical & full_audio,
+        "different_visual_full": both & ~identical & full_visual,
     }
-    shapes = {
-        name: shape_statistics(rolls[rolls.any(1) & ~rolls.all(1)])
-        for name, rolls in zip(MODALITIES, (audio, visual), strict=True)
+    return {name: int(mask.sum()) for name, mask in counts.items()}
+
+
+def class_statistics(audio: np.ndarray, visual: np.ndarray, alone: np.ndarray) -> dict[str, Any]:
+    """All counts of one class from its rolls (N, T); `alone` (N,) marks videos with one weak label."""
+    identical = (audio == visual).all(1)
+    kinds = {"audio": audio[~identical], "visual": visual[~identical], "identical": audio[identical]}
+    return {
+        "alone": presence_statistics(audio[alone], visual[alone]),
+        "among_others": presence_statistics(audio[~alone], visual[~alone]),
+        "shapes": {
+            name: shape_statistics(rolls[rolls.any(1) & ~rolls.all(1)]) for name, rolls in kinds.items()
+        },
     }
-    return {name: int(mask.sum()) for name, mask in counts.items()} | shapes
 
 
 def iou_histogram(audio: np.ndarray, visual: np.ndarray) -> list[int]:
@@ -147,7 +155,10 @@ def statistics(folder: Path) -> dict[str, Any]:
     evaluation = read_weak(folder / "AVVP_val_pd.csv") | read_weak(folder / "AVVP_test_pd.csv")
     audio = read_dense(folder / "AVVP_eval_audio.csv", evaluation)
     visual = read_dense(folder / "AVVP_eval_visual.csv", evaluation)
-    by_class = {name: class_statistics(audio[:, :, c], visual[:, :, c]) for c, name in enumerate(CLASSES)}
+    alone = np.array([len(classes) == 1 for classes in evaluation.values()])
+    by_class = {
+        name: class_statistics(audio[:, :, c], visual[:, :, c], alone) for c, name in enumerate(CLASSES)
+    }
     return {
         "about": "Counts over LLP's annotations, by `python -m data_fetch.statistics`; no video is in here.",
         "classes": list(CLASSES),
