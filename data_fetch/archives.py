@@ -29,7 +29,6 @@ from data_fetch.sources import FEATURES_BYTES, LAYOUT
 MEMBER_BYTES: Final = 2**20  # the largest array, 80 x 2048 float32, has 655488 bytes with its header
 MAX_MEMBERS: Final = 100_000  # LLP has 3 x 11849
 MAX_OTHER_BYTES: Final = 4 * FEATURES_BYTES  # of a member that is skipped
-MAX_RATIO: Final = 200  # of unpacked to packed bytes; arrays of zeros aside, float32 features give 1 to 5
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -40,7 +39,6 @@ class Member:
     name: str
     kind: str  # "file", "folder" or what else it is
     size: int
-    packed: int | None  # bytes in the archive, where the format says so
     read: Callable[[], IO[bytes]]
 
 
@@ -143,11 +141,10 @@ def _place(archive: Path, member: Member, count: int) -> tuple[str, str] | None:
     name = parts[-1].removesuffix(".npy")
     if name == parts[-1] or not ID.fullmatch(name):
         return None
-    swollen = member.packed is not None and member.size > MAX_RATIO * max(member.packed, 1)
-    if member.size > MEMBER_BYTES or (swollen and member.size > 2**16):
+    if member.size > MEMBER_BYTES:
         raise DataError(
             f"{archive}: member {member.name!r} unpacks to {member.size} bytes, expected at most "
-            f"{MEMBER_BYTES} and at most {MAX_RATIO} times its packed size. Refused."
+            f"{MEMBER_BYTES}. Refused."
         )
     return parts[-2], name
 
@@ -181,7 +178,7 @@ def _zip_member(bundle: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
     kind = {0: "file", 0o100000: "file", 0o040000: "folder", 0o120000: "link"}.get(mode, "device")
     if info.is_dir():
         kind = "folder"
-    return Member(info.filename, kind, info.file_size, info.compress_size, lambda: bundle.open(info))
+    return Member(info.filename, kind, info.file_size, lambda: bundle.open(info))
 
 
 def _tar_member(tape: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
@@ -191,7 +188,7 @@ def _tar_member(tape: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
     def read() -> Any:
         return tape.extractfile(info)
 
-    return Member(info.name, kind, info.size, None, read)
+    return Member(info.name, kind, info.size, read)
 
 
 def unpacked_bytes(archive: Path) -> int:
