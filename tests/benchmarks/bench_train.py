@@ -1,0 +1,161 @@
+"""Training and evaluation of HAN against the usual way: `python -m tests.benchmarks.bench_train`.
+
+Both sides train on the same simulated videos, in one process, in turn, the same number of threads; before a
+ratio is printed the losses of both are compared on the same weights, and so are the ten scores. The usual
+way is tests/benchmarks/plain.py: three .npy files a video through a DataLoader, 80 frames of 2D features, one call
+per modality; evaluation one video at a time. Files are read warm (from the page cache), which favours it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
+
+from cmpie_lite.config import HAN, PRESETS, TrainConfig, override
+from cmpie_lite.data import Split
+from cmpie_lite.evaluate import decode, evaluate, predict, score
+from cmpie_lite.losses import weak_label_loss
+from cmpie_lite.model import CMPIE
+from cmpie_lite.synthetic import SMALL, Features, simulate, write_official_layout
+from cmpie_lite.train import train_epoch
+from tests.benchmarks import plain
+
+
+def seconds(run: Callable[[], object], repeats: int) -> float:
+    """Median wall time after one warm-up."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def matmul_rate(dtype: torch.dtype, size: int) -> float:
+    """GFLOP/s of a square matrix product."""
+    a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
+    return 2 * size**3 / seconds(lambda: a @ b, 10) / 1e9
+
+
+def adam(model: torch.nn.Module) -> torch.optim.Adam:
+    return torch.optim.Adam(model.parameters(), lr=3e-4)
+
+
+def flops(model: CMPIE, split: Split, batch: int) -> int:
+    """Floating-point operations of one training step, forward and backward."""
+    with FlopCounterMode(display=False) as counter:
+        parsed = model(split.audio[:batch], split.visual_2d[:batch], split.visual_3d[:batch])
+        weak_label_loss(
+            parsed.audio, parsed.visual, parsed.video, split.weak[:batch].float()
+        ).total.backward()
+    return counter.get_total_flops()
+
+
+def write_files(folder: Path, *splits: Split) -> None:
+    for split in splits:
+        arrays = Features(split.audio.numpy(), split.visual_2d.numpy(), split.visual_3d.numpy())
+        write_official_layout(folder, split.ids, arrays)
+
+
+def main() -> None:
+    """Measure and print."""
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--train", type=int, default=800, help="training videos")
+    words.add_argument("--test", type=int, default=1200, help="test videos")
+    words.add_argument("--threads", type=int, default=torch.get_num_threads())
+    words.add_argument("--repeats", type=int, default=3)
+    options = words.parse_args()
+    torch.set_num_threads(options.threads)
+    store = simulate(override(SMALL, {"num_train": options.train, "num_val": 1, "num_test": options.test}))
+    recipe = TrainConfig()
+    torch.manual_seed(0)
+    ours, theirs = CMPIE(HAN), plain.PlainHAN()
+    plain.load_weights(theirs, ours)
+    fast = matmul_rate(torch.float32, 1024)
+    slow = matmul_rate(torch.bfloat16, 256)
+    print(
+        f"{options.threads} threads; matrix products: float32 {fast:.0f} GFLOP/s, bfloat16 {slow:.1f} GFLOP/s"
+    )
+
+    with tempfile.TemporaryDirectory() as folder:
+        write_files(Path(folder), store.train, store.test)
+        feats = Path(folder) / "feats"
+        files = plain.VideoFiles(feats, store.train.ids, store.train.weak)
+        loader = DataLoader(files, batch_size=16, shuffle=True, drop_last=True)
+        tests = plain.VideoFiles(feats, store.test.ids, store.test.weak)
+        compare_losses(ours, theirs, store.train, files)
+        tables = [
+            plain.annotation_table(store.test.ids, roll.numpy())
+            for roll in (store.test.dense_audio, store.test.dense_visual)
+        ]
+        predictions = predict(ours, store.test)
+        audio, visual = ([x.numpy() for x in rolls] for rolls in decode(predictions))
+        pairs: dict[str, tuple[Callable, Callable]] = {
+            "scoring given predictions": (
+                lambda: score(predictions, store.test).as_dict(),
+                lambda: plain.score_all(audio, visual, store.test.ids, tables),
+            ),
+            "evaluation, forward passes included": (
+                lambda: evaluate(ours, store.test).as_dict(),
+                lambda: plain.evaluate(theirs, tests, tables),
+            ),
+            "training epoch": (
+                lambda: train_epoch(ours, adam(ours), store.train, recipe, 0),
+                lambda: plain.train_epoch(theirs, adam(theirs), loader),
+            ),
+        }
+        for name, (run, reference) in pairs.items():
+            if name != "training epoch":
+                mine, other = run(), reference()
+                apart = max(abs(mine[k] - other[k]) for k in mine)
+                assert apart < 1e-3, f"scores differ by {apart}: the two sides do not do the same"
+                print(f"scores on the same weights differ by at most {apart:.1e}")
+            quick, usual = seconds(run, options.repeats), seconds(reference, options.repeats)
+            print(
+                f"{name}: {quick:.3f} s, the usual way {usual:.2f} s, ratio {usual / quick:.1f}", flush=True
+            )
+
+    steps = options.train // 16
+    for name in ("han", "cmpie"):
+        model = CMPIE(PRESETS[name])
+        work = flops(model, store.train, 16) * steps / 1e9
+        epoch = seconds(lambda m=model: train_epoch(m, adam(m), store.train, recipe, 0), options.repeats)
+        rate = work / epoch
+        print(
+            f"{name}: {work:.0f} GFLOP an epoch in {epoch:.2f} s = {rate:.0f} GFLOP/s, {rate / fast:.0%} of float32's"
+        )
+    few = store.train.subset(range(64))
+    model = CMPIE(HAN)
+    f32 = seconds(lambda: train_epoch(model, adam(model), few, recipe, 0), 2)
+    bf16 = seconds(
+        lambda: train_epoch(model, adam(model), few, override(recipe, {"precision": "bfloat16"}), 0), 1
+    )
+    print(f"bfloat16 against float32 on 32 videos: {f32 / bf16:.2f} times as fast")
+
+
+def compare_losses(ours: CMPIE, theirs: plain.PlainHAN, split: Split, files: plain.VideoFiles) -> None:
+    """Both sides must give the same loss on the same weights and videos."""
+    ours.eval()
+    theirs.eval()
+    batch = next(iter(DataLoader(files, batch_size=16)))
+    with torch.inference_mode():
+        parsed = ours(split.audio[:16], split.visual_2d[:16], split.visual_3d[:16])
+        video, audio, visual, _ = theirs(batch["audio"], batch["visual_2d"], batch["visual_3d"])
+        y = batch["label"]
+        mine = weak_label_loss(parsed.audio, parsed.visual, parsed.video, y).total.item()
+        other = weak_label_loss(audio, visual, video, y).total.item()
+    assert abs(mine - other) < 1e-5, (mine, other)
+    print(f"losses on the same weights: {mine:.6f} and {other:.6f}")
+
+
+if __name__ == "__main__":
+    main()
