@@ -67,7 +67,7 @@ def test_downloads_with_resume_and_follows_redirects(tmp_path: Path, monkeypatch
         len(body),
         700_000,
         len(body),
-    ]  # gdown asks for all once more before it asks for the rest
+    ]  # gdown asks anew before it asks for the rest
     host = Host(files={"/moved": body}, redirects={"/feats": "/moved"}, cuts={"/moved": cuts})
     with serve(host):
         report = fetch(tmp_path, url=f"{host.url}/feats")

@@ -1,0 +1,116 @@
+"""Raw clips: cut to their seconds, politely, with a manifest; a fake downloader stands in for YouTube."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from video_files import number_of, numbered, tone, write_video
+
+from cmpie_lite.errors import DataError
+from data_fetch.decode import read_frames, read_waveform
+from data_fetch.fetch_videos import COLUMNS, MANIFEST, Interval, VideoError, classify, fetch_videos, parse_id
+from data_fetch.files import read_rows
+
+GOOD, GONE, LOCKED, FLAKY, SHORT = (f"{letter * 11}_1_11" for letter in "abcde")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A "YouTube video" of 12 s with numbered frames, 10 per second, whose pitch rises at 6 s."""
+    sound = np.concatenate([tone(6.0, 300.0), tone(6.0, 900.0)], axis=1)
+    path = tmp_path_factory.mktemp("youtube") / "whole.mp4"
+    return write_video(path, [numbered(i) for i in range(120)], 10.0, sound=sound, sound_codec="aac")
+
+
+class YouTube:
+    """What happens to each id, in order: a path is copied, an error raised."""
+
+    def __init__(self, plan: dict[str, list[Path | VideoError]]) -> None:
+        self.plan = {video[:11]: list(steps) for video, steps in plan.items()}
+        self.asked: list[str] = []
+
+    def __call__(self, youtube_id: str, folder: Path) -> Path:
+        self.asked.append(youtube_id)
+        step = self.plan[youtube_id].pop(0)
+        (folder / "video.part").write_bytes(b"half of something")
+        if isinstance(step, VideoError):
+            raise step
+        return Path(shutil.copy(step, folder / "video.mp4"))
+
+
+def test_fetches_cuts_and_accounts(whole: Path, tmp_path: Path) -> None:
+    youtube = YouTube(
+        {
+            GOOD: [whole],
+            GONE: [VideoError("gone", "Video unavailable")],
+            LOCKED: [VideoError("refused", "Sign in to\nconfirm your age")],
+            FLAKY: [VideoError("failed", "HTTP Error 429")] * 2 + [whole],
+        }
+    )
+    waits: list[float] = []
+    ids = [GOOD, GONE, LOCKED, FLAKY]
+    rows = fetch_videos(ids, tmp_path, download=youtube, wait=waits.append, sleep=2.0, progress=False)
+    assert [(row["id"], row["status"]) for row in rows] == [
+        *((GOOD, "ok"), (GONE, "gone"), (LOCKED, "refused"), (FLAKY, "ok")),
+    ]
+    assert rows[2]["reason"] == "Sign in to confirm your age"
+    assert [1.0 <= w <= 3.0 for w in waits] == [True, True, True, False, False]
+    assert waits[3:] == [4.0, 8.0], "waits longer after each failure"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a" * 11 + ".mp4", "d" * 11 + ".mp4", MANIFEST]
+    assert read_rows(tmp_path / MANIFEST, COLUMNS) == rows
+    clip = tmp_path / f"{GOOD[:11]}.mp4"
+    notes: list[str] = []
+    numbers = [number_of(image) for _, image in read_frames(clip, notes=notes)]
+    assert numbers[0] == 10
+    assert numbers[-1] == 109
+    assert notes == []
+    waveform = read_waveform(clip)
+    assert waveform is not None
+    pitches = np.abs(np.fft.rfft(waveform.reshape(10, -1))).argmax(axis=1)
+    assert pitches.tolist() == [300] * 5 + [900] * 5
+
+
+def test_a_second_run_asks_only_for_what_may_still_come(whole: Path, tmp_path: Path) -> None:
+    ids = [GOOD, GONE, FLAKY]
+    first = YouTube(
+        {GOOD: [whole], GONE: [VideoError("gone", "gone")], FLAKY: [VideoError("failed", "no route")] * 3}
+    )
+    rows = fetch_videos(ids, tmp_path, download=first, wait=lambda _: None, progress=False)
+    assert [row["status"] for row in rows] == ["ok", "gone", "failed"]
+    second = YouTube({FLAKY: [whole], GONE: [whole], GOOD: []})
+    rows = fetch_videos(ids, tmp_path, download=second, wait=lambda _: None, progress=False)
+    assert second.asked == [FLAKY[:11]]
+    assert [row["status"] for row in rows] == ["ok", "gone", "ok"]
+    rows = fetch_videos(ids, tmp_path, download=second, wait=lambda _: None, retry_gone=True, progress=False)
+    assert second.asked[1:] == [GONE[:11]]
+    assert [row["status"] for row in rows] == ["ok"] * 3
+
+
+def test_what_came_but_is_no_use_is_refused(whole: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.mp4"
+    page.write_text("<html>consent</html>")
+    late = "e" * 11 + "_8_18"
+    youtube = YouTube({GOOD: [page], late: [whole]})
+    out = tmp_path / "out"
+    rows = fetch_videos([GOOD, late], out, download=youtube, wait=lambda _: None, progress=False)
+    assert [row["status"] for row in rows] == ["refused", "refused"]
+    assert "cannot be decoded as video" in rows[0]["reason"]
+    assert "ends at 11.9 s, expected 8 to 18 s" in rows[1]["reason"]
+    assert [p.name for p in out.iterdir()] == [MANIFEST], "no partial file"
+
+
+def test_ids_and_messages() -> None:
+    assert parse_id("AP0061o0Nvk_101.8_111.8") == Interval("AP0061o0Nvk", 101.8, 111.8)
+    assert parse_id("-_-_-_-_-_-_0_10").youtube_id == "-_-_-_-_-_-"
+    for bad in ("abc_0_10", "BjCEufrlXm4", "BjCEufrlXm4_30_20", "BjCEufrlXm4_20_20", "../../../etc_0_10", ""):
+        with pytest.raises(DataError, match="is not an LLP id"):
+            fetch_videos([bad], Path("/nonexistent"), download=YouTube({}))
+    assert classify("ERROR: [youtube] x: Video unavailable. This video is private") == "gone"
+    assert classify("This video has been removed by the uploader") == "gone"
+    assert classify("Sign in to confirm you're not a bot") == "refused"
+    assert classify("not made this video available in your country") == "refused"
+    assert classify("HTTP Error 503: Service Unavailable") == "failed"
+    assert classify("Unable to download webpage: timed out") == "failed"
