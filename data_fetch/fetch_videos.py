@@ -24,15 +24,7 @@ MANIFEST: Final = "videos.csv"
 COLUMNS: Final = ("id", "status", "reason")  # status: ok, gone, refused, failed
 ATTEMPTS: Final = 3
 FORMAT: Final = "18/best[height<=480][ext=mp4]/best[height<=480]/best"  # small, sound and picture in one file
-GONE: Final = (
-    "video unavailable",
-    "not available",
-    "no longer",
-    "private",
-    "removed",
-    "terminated",
-    "deleted",
-)
+GONE: Final = ("video unavailable", "not available", "no longer", "private", "removed", "terminated")
 REFUSED: Final = ("sign in", "age", "country", "copyright", "members-only", "not a bot", "drm", "restricted")
 
 
