@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from types import FunctionType, ModuleType
 from typing import Any, Literal
 
 from cmpie_lite.config import PRESETS, TrainConfig, check_fields, override, require
@@ -96,28 +96,41 @@ class Result:
     record: dict[str, Any]
 
 
-def settings_from(names: Mapping[str, Any]) -> Settings:
-    """Settings from a notebook's variables; a plain variable that is no setting stops here.
+def notebook_parameters(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables that a notebook's parameter cells assign, with their values.
 
-    Papermill injects an unknown `-p` name as one more variable and runs on with the defaults. So every public
-    variable that holds plain data must be a field of `Settings`. `seeds` may be a number n, for 1 ... n;
-    `overrides` may be JSON text, since `-p` passes dictionaries as text.
+    Parameter cells begin with "# Parameters": the notebook's own and the one that papermill injects. Papermill
+    injects an unknown `-p` name like any other, only warns, and runs on with the defaults; here it shows.
+
+    Args:
+        variables: the notebook's `globals()`, with IPython's `In`.
+    """
+    names: list[str] = []
+    for source in variables.get("In", ()):
+        if source.lstrip().startswith("# Parameters"):
+            for node in ast.walk(ast.parse(source)):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    names.append(node.id)
+    return {name: variables[name] for name in names}
+
+
+def settings_from(names: Mapping[str, Any]) -> Settings:
+    """Settings from names and values, such as `notebook_parameters(globals())`.
+
+    `seeds` may be a number n, for 1 ... n; `overrides` may be JSON text, since `-p` passes dictionaries as text.
 
     Raises:
         ConfigError: if a name is unknown, or a value has the wrong type or is impossible.
     """
     known = [f.name for f in fields(Settings)]
-    plain = (bool, int, float, str, list, tuple, dict, set, type(None))
-    ipython = {"In", "Out", "exit", "quit", "get_ipython", "open"}
     for name, value in names.items():
-        skip = name.startswith("_") or name in ipython or isinstance(value, FunctionType | ModuleType | type)
-        if not skip and isinstance(value, plain) and name not in known:
+        if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(
                 f"unknown parameter {name!r} = {value!r}.{hint} Parameters: {', '.join(known)}."
             )
-    given = {name: names[name] for name in known if name in names}
+    given = dict(names)
     if type(given.get("seeds")) is int:
         require_count(given["seeds"])
         given["seeds"] = list(range(1, given["seeds"] + 1))

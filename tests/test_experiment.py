@@ -16,7 +16,14 @@ from cmpie_lite.config import override
 from cmpie_lite.data import FeatureStore, open_store, write_store
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.evaluate import Predictions
-from cmpie_lite.experiment import Settings, open_data, run_experiment, run_folder, settings_from
+from cmpie_lite.experiment import (
+    Settings,
+    notebook_parameters,
+    open_data,
+    run_experiment,
+    run_folder,
+    settings_from,
+)
 from cmpie_lite.labels import CLASS_INDEX
 from cmpie_lite.parse import event_table, write_events
 from cmpie_lite.record import read_predictions, read_records
@@ -72,19 +79,27 @@ def test_bad_settings_stop_with_a_clear_message(names: dict, message: str) -> No
 
 
 def test_a_notebooks_variables_become_settings() -> None:
-    names = {
-        "epochs": 2,
-        "seeds": 3,
-        "overrides": '{"heads": 2}',
-        "_private": 1,
-        "In": [],
-        "json": json,
-        "f": main,
-    }
-    settings = settings_from(names)
+    cells = [
+        "import json",
+        "# Parameters\nepochs: int = 40\nseeds: list = [1]\noverrides: dict = {}",
+        "x = 3",
+    ]
+    cells += ["# Parameters\nepochs = 2\nseeds = 3\noverrides = '...'\n"]
+    variables = {"In": cells, "x": 3, "epochs": 2, "seeds": 3, "overrides": '{"heads": 2}'}
+    settings = settings_from(notebook_parameters(variables))
     assert settings == Settings(epochs=2, seeds=[1, 2, 3], overrides={"heads": 2})
     assert settings.config.heads == 2
     assert settings.recipe(3).seed == 3
+
+
+def test_an_injected_unknown_name_stops_the_notebook() -> None:
+    variables = {
+        "In": ["# Parameters\nepochs: int = 40", "# Parameters\nepoch = 3\n"],
+        "epochs": 40,
+        "epoch": 3,
+    }
+    with pytest.raises(ConfigError, match=r"unknown parameter 'epoch' = 3\. Did you mean 'epochs'"):
+        settings_from(notebook_parameters(variables))
 
 
 def test_a_systems_own_recipe_is_used_and_can_be_overridden() -> None:
