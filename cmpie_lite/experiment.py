@@ -99,8 +99,9 @@ class Result:
 def notebook_parameters(variables: Mapping[str, Any]) -> dict[str, Any]:
     """The variables that a notebook's parameter cells assign, with their values.
 
-    Parameter cells begin with "# Parameters": the notebook's own and the one that papermill injects. Papermill
-    injects an unknown `-p` name like any other, only warns, and runs on with the defaults; here it shows.
+    Parameter cells begin with "# Parameters": the notebook's own and the one that papermill injects.
+    Papermill injects an unknown `-p` name like any other, only warns, and runs on with the defaults; here it
+    shows.
 
     Args:
         variables: the notebook's `globals()`, with IPython's `In`.
@@ -117,12 +118,21 @@ def notebook_parameters(variables: Mapping[str, Any]) -> dict[str, Any]:
 def settings_from(names: Mapping[str, Any]) -> Settings:
     """Settings from names and values, such as `notebook_parameters(globals())`.
 
-    `seeds` may be a number n, for 1 ... n; `overrides` may be JSON text, since `-p` passes dictionaries as text.
+    `seeds` may be a number n, for 1 ... n; `overrides` may be JSON, since `-p` passes dictionaries as text.
 
     Raises:
         ConfigError: if a name is unknown, or a value has the wrong type or is impossible.
     """
-    known = [f.name for f in fields(Settings)]
+    return Settings(**known_fields(Settings, names))
+
+
+def known_fields(kind: type, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Names and values that are fields of a settings class, seeds and overrides spelled out.
+
+    Raises:
+        ConfigError: if a name is no field of the class, or seeds or overrides cannot be read.
+    """
+    known = [f.name for f in fields(kind)]
     for name, value in names.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -142,7 +152,7 @@ def settings_from(names: Mapping[str, Any]) -> Settings:
                 f"overrides = {given['overrides']!r} is not JSON ({error}): expected such as "
                 '\'{"sa_axis": "channel", "heads": 4}\'.'
             ) from error
-    return Settings(**given)
+    return given
 
 
 def require_count(seeds: int) -> None:
