@@ -27,7 +27,7 @@ NOTEBOOKS = ROOT / "notebooks"
 LIMIT = 300  # seconds a cell may take
 
 SETUP = """\
-# On Colab this installs the book's package beside Colab's own torch. Elsewhere it does nothing.
+# On Colab: installs the book's package beside Colab's own torch. Elsewhere: nothing.
 import importlib.util
 import os
 import subprocess
@@ -37,8 +37,9 @@ if "google.colab" in sys.modules or os.environ.get("COLAB_RELEASE_TAG"):
     light = ("safetensors", "jaxtyping")
     missing = [name for name in light if importlib.util.find_spec(name) is None]
     book = ["--no-deps", "git+{url}"]
+    pip = [sys.executable, "-m", "pip", "install", "-q"]
     for wanted in filter(None, (missing, book)):
-        subprocess.run([sys.executable, "-m", "pip", "install", "-q", *wanted], check=True)\
+        subprocess.run(pip + wanted, check=True)\
 """
 
 

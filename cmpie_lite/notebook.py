@@ -146,6 +146,19 @@ def to_tensor(value: Any) -> Tensor:
     return torch.as_tensor(value).detach().to("cpu", torch.float64)
 
 
+def source_banner(source: str, videos: Mapping[str, int]) -> None:
+    """Show where the data come from; loud where it is not LLP."""
+    from IPython.display import display
+
+    counts = ", ".join(f"{count} {split}" for split, count in videos.items())
+    text = f"Data: {source} ({counts} videos)."
+    if source != "LLP":
+        text += " THIS IS NOT LLP. Scores on it say nothing about the paper's numbers."
+    kind = "source-llp" if source == "LLP" else "source-sim"
+    html = f'<div class="{kind}" role="note"><p><strong>{text}</strong></p></div>'
+    display({"text/plain": text, "text/html": html}, raw=True)  # type: ignore[no-untyped-call]
+
+
 def environment_footer() -> None:
     """Print Python, the packages and the device that made the outputs above."""
     versions = [f"Python {platform.python_version()}"]
@@ -170,7 +183,7 @@ class ExampleClip(NamedTuple):
 EXAMPLE_EVENTS = ((0, 0, 3, "Speech"), (0, 3, 5, "Dog"), (0, 8, 10, "Dog"), (1, 2, 10, "Dog"))
 
 
-def example_clip(dim: int = 16, strength: float = 4.0, noise: float = 0.5, seed: int = 0) -> ExampleClip:
+def example_clip(dim: int = 16, strength: float = 4.0, noise: float = 0.3, seed: int = 0) -> ExampleClip:
     """Features of a clip in which each class has a direction of its own, the same for ear and eye.
 
     A segment is `strength` times the directions of its classes, plus Gaussian noise. Real encoders do not

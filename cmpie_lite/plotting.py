@@ -23,7 +23,7 @@ STYLES = ("-", "--", "-.", ":")
 
 def colours(count: int) -> list[Any]:
     """`count` colours of cividis, dark to light, without the palest: on white it would not show."""
-    return [colormaps["cividis"](x) for x in np.linspace(0.05, 0.85, count)]
+    return [colormaps["cividis"](x) for x in np.linspace(0.05, 0.7, count)]
 
 
 def attention_maps(

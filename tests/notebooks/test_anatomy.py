@@ -1,0 +1,178 @@
+"""Every chapter has every part: card, prediction, paper, proof, bug, exercises, quiz, recap, footer."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import re
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from chapters import CHAPTERS, EXERCISE, ROOT, cells, exercises, markdown, solved
+
+sys.path.insert(0, str(ROOT))
+
+from book.execute import normalise, setup_cell
+
+each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+PARTS = {
+    "card": r'<div class="card-chapter">\n\n- \*\*Time\*\* .*\n- \*\*Device\*\* .*\n- \*\*Needs\*\* ',
+    "diagram": r"!\[You are here[^\]]+\]\(\.\./book/_static/diagram/\w+\.svg\)",
+    "predict": r'<div class="predict">',
+    "broken": r'<div class="broken">',
+    "unsaid": r'<div class="unsaid">',
+    "recap": r'<div class="recap">',
+    "where next": r"\*\*Where next\.\*\*|## Where next",
+    "source link": r"https://github\.com/[\w.-]+/[\w.-]+/blob/main/cmpie_lite/\w+\.py",
+}
+
+
+@each_chapter
+@pytest.mark.parametrize("part", PARTS)
+def test_part_is_there(path: Path, part: str) -> None:
+    if part == "diagram" and path.stem.startswith(("00", "07")):
+        pytest.skip("the first and the last chapter show the whole model")
+    assert re.search(PARTS[part], markdown(path)), f"{path.name} has no {part}: {PARTS[part]}"
+
+
+@each_chapter
+def test_the_paper_speaks_with_its_section(path: Path) -> None:
+    blocks = re.findall(r"(?:^>.*\n?)+", markdown(path), re.M)
+    assert blocks, "no quotation"
+    assert all(re.search(r"— (Sec\.|Fig\.|Table|Abstract)", block) for block in blocks)
+
+
+@each_chapter
+def test_the_cards_equations_stand_in_the_chapter(path: Path) -> None:
+    stated = re.search(r"- \*\*Equations?\*\* (.*)", markdown(path))
+    labels = set(re.findall(r"^\$\$ \(eq-([\w-]+)\)", markdown(path), re.M))
+    bounds = [part.split("–") for part in re.split(r", | and ", stated[1])] if stated else []
+    wanted = {str(n) for b in bounds if b[0].isdigit() for n in range(int(b[0]), int(b[-1]) + 1)}
+    assert wanted == {label for label in labels if label.isdigit()}
+
+
+@each_chapter
+def test_three_exercises_with_all_they_need(path: Path) -> None:
+    blocks = re.split(r'(?=<div class="exercise">)', markdown(path))[1:]
+    assert len(blocks) >= 3
+    for block in blocks:
+        assert re.search(r"\*\*Exercise \d\.\d\*\* · [●○]{3} · \d+ minutes", block), block[:80]
+        assert '<details class="hint">' in block
+        assert '<details class="solution">' in block
+    numbers = EXERCISE.findall(markdown(path))
+    assert numbers == [f"{int(path.stem[:2])}.{i + 1}" for i in range(len(numbers))]
+
+
+@each_chapter
+def test_three_questions_with_one_answer(path: Path) -> None:
+    blocks = re.findall(r'<div class="quiz">.*?</div>', markdown(path), re.S)
+    assert len(blocks) >= 3
+    for block in blocks:
+        choices = re.findall(r"^- \(([a-e])\) ", block, re.M)
+        answer = re.findall(r"^\*\*\(([a-e])\)\*\*", block, re.M)
+        assert len(choices) >= 2, block
+        assert len(answer) == 1, block
+        assert answer[0] in choices, block
+
+
+@each_chapter
+def test_the_first_code_cell_is_the_setup(path: Path) -> None:
+    first, *others = [cell for cell in cells(path) if cell["cell_type"] == "code"]
+    assert "setup" in first["tags"], "tag the first code cell `setup`; book.execute writes its text"
+    assert first["source"] == setup_cell()
+    assert not any("setup" in cell["tags"] for cell in others)
+
+
+def test_the_setup_cell_leaves_torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[list[str]] = []
+    monkeypatch.setattr("subprocess.run", lambda command, check: calls.append(command))
+    monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    exec(setup_cell(), {})
+    assert calls == []
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    exec(setup_cell(), {})
+    light, book = calls
+    assert light[1:] == ["-m", "pip", "install", "-q", "safetensors", "jaxtyping"]
+    assert book[1:6] == ["-m", "pip", "install", "-q", "--no-deps"]
+    assert book[6].startswith("git+https://github.com/")
+
+
+@each_chapter
+def test_the_last_cell_is_the_footer_and_is_not_compared(path: Path) -> None:
+    last = cells(path)[-1]
+    assert "environment_footer()" in last["source"]
+    assert "nbval-ignore-output" in last["tags"]
+
+
+@each_chapter
+def test_outputs_are_committed_and_free_of_errors(path: Path) -> None:
+    for number, cell in enumerate(cells(path), 1):
+        if cell["cell_type"] == "code" and "live-only" not in cell["tags"]:
+            assert cell["execution_count"], f"cell {number} was never run: python -m book.execute"
+            assert all(out["output_type"] != "error" for out in cell["outputs"]), f"cell {number}"
+            text = json.dumps(cell["outputs"])
+            assert not re.search(r"0x[0-9a-f]{6,}|/tmp/|/home/", text), f"cell {number}: an address or a path"
+
+
+@each_chapter
+def test_files_are_as_book_execute_writes_them(path: Path) -> None:
+    import nbformat
+
+    stored = nbformat.read(path, as_version=4)
+    again = normalise(nbformat.read(path, as_version=4))
+    assert again == stored
+
+
+@each_chapter
+def test_vectorised_functions_are_short(path: Path) -> None:
+    """The guide: at most twelve lines of code, docstring and signature left out."""
+    for cell in cells(path):
+        if cell["cell_type"] != "code":
+            continue
+        for node in ast.parse(cell["source"]).body:
+            if isinstance(node, ast.FunctionDef) and "loop" not in node.name:
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = body[-1].end_lineno - body[0].lineno + 1  # type: ignore[operator]
+                assert lines <= 15, f"{node.name} has {lines} lines"
+
+
+@each_chapter
+def test_lines_of_code_fit_the_page(path: Path) -> None:
+    for number, cell in enumerate(cells(path), 1):
+        if cell["cell_type"] == "code":
+            wide = [line for line in cell["source"].splitlines() if len(line) > 96]
+            assert not wide, f"cell {number}: {wide}"
+
+
+@each_chapter
+def test_solutions_satisfy_the_checkers_and_stubs_do_not(path: Path) -> None:
+    """Runs the chapter in this process, twice over each exercise: with its stub, then with its solution."""
+    torch.manual_seed(0)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    tasks = exercises(path)
+    default = torch.get_default_dtype()
+    try:
+        for place, cell in enumerate(cells(path)):
+            if cell["cell_type"] != "code" or "live-only" in cell["tags"]:
+                continue
+            versions = [cell["source"]]
+            if place in tasks:
+                versions.append(solved(cell["source"], tasks[place][1]))
+            for count, source in enumerate(versions):
+                printed = io.StringIO()
+                with redirect_stdout(printed):
+                    exec(compile(source, f"{path.name}[{place + 1}]", "exec"), namespace)
+                if place in tasks:
+                    wanted = ("to do", "ok")[count]
+                    lines = [x for x in printed.getvalue().splitlines() if "Exercise" in x]
+                    assert lines, f"exercise {tasks[place][0]} checks nothing"
+                    assert all(x.startswith(wanted) for x in lines), lines
+    finally:
+        torch.set_default_dtype(default)
