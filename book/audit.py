@@ -225,22 +225,25 @@ def markdown() -> str:
     row = read(1)["MM-Pyramid"]
     lines += [
         f"Both failures are in one row, MM-Pyramid's. Suppose one of its segment cells had changed places "
-        f"with one of "
-        f"its event cells. Of the nine such exchanges, that of **segment "
+        f"with one of its event cells. Of the nine such exchanges, that of **segment "
         f"{name('x_' + a).split()[1]} ({row['segment_' + a]}) with event {name('x_' + b).split()[1]} "
         f"({row['event_' + b]})** brings the two means nearest to print: {segment:.2f} against "
         f"{row['segment_type']} and {event:.2f} against {row['event_type']}. The segment level then agrees; "
         f"the event level keeps {abs(row['event_type'] - event):.2f} that no exchange explains. We compare "
-        f"with the "
-        "printed cells and mark them.",
+        "with the printed cells and mark them.",
         "",
         "## The sentences",
         "",
     ]
     for claim in claims():
-        lines += [f"> “{claim.quotation}” — Sec. {claim.section}" if claim.section[0].isdigit() else
-                  f"*{claim.quotation}.* ({claim.section})", "",
-                  f"{claim.finding} <span class=\"verdict\">{claim.verdict}.</span>", ""]  # fmt: skip
+        said = claim.quotation
+        head = (
+            f"> “{said}” — Sec. {claim.section}"
+            if claim.section[0].isdigit()
+            else f"*{said}.* ({claim.section})"
+        )
+        verdict = claim.verdict[0].upper() + claim.verdict[1:]
+        lines += [head, "", f'{claim.finding} <span class="verdict">{verdict}.</span>', ""]
     return "\n".join(lines)
 
 

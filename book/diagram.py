@@ -111,7 +111,7 @@ def svg(variant: str) -> str:
     key = (
         '<path class="audio" d="M176 218h26"/><text class="n" x="226" y="222">audio</text>'
         '<path class="visual" d="M262 218h26"/><text class="n" x="313" y="222">visual</text>'
-        '<text class="s" x="219" y="24">stream h</text><text class="s" x="180" y="203">stream s</text>'
+        '<text class="s" x="140" y="52">stream h</text><text class="s" x="140" y="203">stream s</text>'
     )
     blocks = "".join(box(b, b.name in lit, pointer) for b in BOXES)
     return (

@@ -15,8 +15,8 @@ document.addEventListener("DOMContentLoaded", () => {
   window.addEventListener("load", () => { reach(); window.MathJax?.startup?.promise.then(reach); });
   window.addEventListener("resize", reach);
 
-  // The theme's search field shows a key that its name lacks; the list of references has no list items.
-  document.querySelectorAll(".search-button-field").forEach((button) => button.removeAttribute("aria-label"));
+  // The theme's search field and folded cells show words that their names lack; the list of references has no list items.
+  document.querySelectorAll(".search-button-field, summary[aria-label]").forEach((button) => button.removeAttribute("aria-label"));
   document.querySelectorAll('.citation-list > [role="doc-biblioentry"]').forEach((item) => item.setAttribute("role", "listitem"));
 
   // The widget manager asks for MathJax 2.
