@@ -148,7 +148,7 @@ class _Habits(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _dense_counts() -> tuple[dict[str, list[_Habits]], Reals]:
-    """Habits by situation and class; the factor (2**T, 2**T) that gives differing rolls the IoU seen in LLP."""
+    """Habits by situation and class; factors (2**T, 2**T) that give rolls that differ LLP's IoU."""
     found = llp_statistics()["dense"]
     classes = [found["by_class"][name] for name in CLASSES]
     histograms = classes[0]["shapes"][SHAPES[0]]
