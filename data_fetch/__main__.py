@@ -180,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     child.add_argument("features", type=Path, help="folder of vggish, res152 and r2plus1d_18")
     child.add_argument("--annotations", type=Path, default=Path("data/annotations"))
     add_version(child)
-    child.add_argument("--out", type=Path, default=Path("data/packed"))
+    child.add_argument("--out", type=Path, default=Path("data/llp"))
     child.add_argument("--skip-missing", action="store_true", help="leave out videos without features")
     child.add_argument("--source", help="name of the data; default: what the folder says, or LLP")
 
