@@ -2,8 +2,8 @@
 
 Both sides train on the same simulated videos, in one process, in turn, the same number of threads; before a
 ratio is printed the losses of both are compared on the same weights, and so are the ten scores. The usual
-way is tests/benchmarks/plain.py: three .npy files a video through a DataLoader, 80 frames of 2D features, one call
-per modality; evaluation one video at a time. Files are read warm (from the page cache), which favours it.
+way is tests/benchmarks/plain.py: three .npy files a video through a DataLoader, 80 frames of 2D features, one
+call per modality; evaluation one video at a time. Files are read warm (from the page cache), which favours it.
 """
 
 from __future__ import annotations
@@ -131,9 +131,10 @@ def main() -> None:
         epoch = seconds(lambda m=model: train_epoch(m, adam(m), store.train, recipe, 0), options.repeats)
         rate = work / epoch
         print(
-            f"{name}: {work:.0f} GFLOP an epoch in {epoch:.2f} s = {rate:.0f} GFLOP/s, {rate / fast:.0%} of float32's"
+            f"{name}: {work:.0f} GFLOP an epoch in {epoch:.2f} s = {rate:.0f} GFLOP/s, {rate / fast:.0%} of the"
+            " matrix-product rate"
         )
-    few = store.train.subset(range(64))
+    few = store.train.subset(range(32))
     model = CMPIE(HAN)
     f32 = seconds(lambda: train_epoch(model, adam(model), few, recipe, 0), 2)
     bf16 = seconds(
