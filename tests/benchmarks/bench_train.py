@@ -3,7 +3,7 @@
 Both sides train on the same simulated videos, in one process, in turn, the same number of threads; before a
 ratio is printed the losses of both are compared on the same weights, and so are the ten scores. The usual
 way is tests/benchmarks/plain.py: three .npy files a video through a DataLoader, 80 frames of 2D features, one
-call per modality; evaluation one video at a time. Files are read warm (from the page cache), which favours it.
+call per modality; evaluation one video at a time. Files are read warm, from the page cache: that favours it.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ def main() -> None:
         epoch = seconds(lambda m=model: train_epoch(m, adam(m), store.train, recipe, 0), options.repeats)
         rate = work / epoch
         print(
-            f"{name}: {work:.0f} GFLOP an epoch in {epoch:.2f} s = {rate:.0f} GFLOP/s, {rate / fast:.0%} of the"
-            " matrix-product rate"
+            f"{name}: {work:.0f} GFLOP an epoch in {epoch:.2f} s = {rate:.0f} GFLOP/s, {rate / fast:.0%}"
+            " of the matrix-product rate"
         )
     few = store.train.subset(range(32))
     model = CMPIE(HAN)
