@@ -6,6 +6,7 @@ python book/print.py [--out out/book.pdf]
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,10 +26,12 @@ def main() -> None:
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     build = [str(jupyter_book), "build", str(ROOT), "--builder", "singlehtml"]
     subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
-    pages = sorted((ROOT / "_build" / "singlehtml").glob("**/intro.html"))
+    folder = ROOT / "_build" / "singlehtml"
+    page = folder / "print.html"  # the builder writes paths as if the page stood here
+    shutil.copy(folder / "book" / "intro.html", page)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with Browser() as browser:
-        browser.open(pages[0].as_uri(), 1000, "light")
+        browser.open(page.as_uri(), 1000, "light")
         browser.pdf(args.out)
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
 

@@ -159,7 +159,7 @@ def default(field: str) -> Any:
 
 def command(field: str, value: Any) -> str:
     """The command that trains with one reading."""
-    return f"papermill notebooks/train.ipynb out.ipynb -y '{{overrides: {{{field}: {value}}}}}'"
+    return f"papermill notebooks/train.ipynb out.ipynb -p overrides '{json.dumps({field: value})}'"
 
 
 def results() -> dict[str, Any]:

@@ -194,9 +194,9 @@ def test_register_lists_the_readings_default_first(field: str) -> None:
         assert tuple(readings) == allowed
     for value in readings[1:]:
         assert getattr(override(ModelConfig(), {field: value}), field) == value
-        overrides = re.search(r"-y '(.*)'", register.command(field, value))
+        overrides = re.search(r"-p overrides '(.*)'", register.command(field, value))
         assert overrides is not None
-        assert yaml.safe_load(overrides[1]) == {"overrides": {field: value}}
+        assert json.loads(overrides[1]) == {field: value}
 
 
 def test_register_shows_what_was_measured_and_says_what_was_not() -> None:

@@ -15,6 +15,9 @@ document.addEventListener("DOMContentLoaded", () => {
   window.addEventListener("load", () => { reach(); window.MathJax?.startup?.promise.then(reach); });
   window.addEventListener("resize", reach);
 
+  // On paper everything is unfolded.
+  window.addEventListener("beforeprint", () => document.querySelectorAll("article details").forEach((fold) => { fold.open = true; }));
+
   // The theme's search field and folded cells show words that their names lack; the list of references has no list items.
   document.querySelectorAll(".search-button-field, summary[aria-label]").forEach((button) => button.removeAttribute("aria-label"));
   document.querySelectorAll('.citation-list > [role="doc-biblioentry"]').forEach((item) => item.setAttribute("role", "listitem"));
