@@ -46,7 +46,7 @@ ENTRIES: dict[str, Entry] = {
             "channel": "Average over the T segments, mix over the D channels: one weight a channel. Follows "
             "Eq. 4, and "
             "the channel attention that the paper cites.",
-            "both": "One after the other.",
+            "both": "Both, each from the same features; the two weights are multiplied.",
         },
         "The words, the figure and the index agree with each other; only the sum sign disagrees.",
     ),

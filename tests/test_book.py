@@ -19,8 +19,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from book import audit, check_site, diagram, embed, ledger, register  # noqa: E402
+from book import audit, check_site, diagram, ledger, register  # noqa: E402
 from book.project import repository, source_url  # noqa: E402
+from cmpie_lite import embed  # noqa: E402
 from cmpie_lite.config import ModelConfig, override  # noqa: E402
 from cmpie_lite.metrics import parsing_scores  # noqa: E402
 
