@@ -10,7 +10,13 @@ from html import escape
 
 import numpy as np
 import numpy.typing as npt
-from ipywidgets import HTML, Layout, SelectionSlider, VBox
+from ipywidgets import HTML, Checkbox, FloatSlider, Layout, SelectionSlider, VBox
+from jaxtyping import Bool
+from torch import Tensor, ones_like
+
+from cmpie_lite.evaluate import Predictions, decode
+from cmpie_lite.labels import CLASSES
+from cmpie_lite.metrics import parsing_scores
 
 BAR = "background:#00224e;height:0.9em;display:inline-block;vertical-align:middle;margin-right:0.4em"
 
@@ -84,3 +90,52 @@ def weights_widget(weights: npt.ArrayLike, labels: Sequence[str], step_name: str
     row.observe(draw, names="value")
     draw()
     return VBox([row, view])
+
+
+def threshold_widget(
+    predictions: Predictions,
+    true_audio: Bool[Tensor, "N T C"],
+    true_visual: Bool[Tensor, "N T C"],
+    ids: Sequence[str],
+) -> VBox:
+    """A video, a threshold and the gate: that video's events, and the ten scores over all videos.
+
+    Raises:
+        ValueError: if there is not one id a video.
+    """
+    if len(ids) != len(true_audio):
+        raise ValueError(f"{len(ids)} ids for {len(true_audio)} videos, expected one each.")
+    video, view = choice("Video", ids), HTML()
+    threshold = FloatSlider(value=0.5, min=0.05, max=0.95, step=0.01, description="Threshold")
+    gate = Checkbox(value=True, description="Video gate")
+    truth = {"audio": true_audio, "visual": true_visual}
+
+    def draw(_: object = None) -> None:
+        passed = predictions if gate.value else predictions._replace(video=ones_like(predictions.video))
+        pred = dict(zip(truth, decode(passed, threshold.value), strict=True))
+        n, rows = video.value, []
+        for c, name in enumerate(CLASSES):
+            tracks = [(m, pred[m][n, :, c].tolist(), truth[m][n, :, c].tolist()) for m in truth]
+            if any(any(p) or any(y) for _, p, y in tracks):
+                rows += [strip(f"{name}, {m}", p, y) for m, p, y in tracks]
+        scores = parsing_scores(*pred.values(), *truth.values()).percent()
+        table = "".join(f"<td style='padding:0 0.5em'>{k}<br><b>{v:.1f}</b></td>" for k, v in scores.items())
+        view.value = (
+            f"<p>Filled: predicted. Underlined: true.</p><table>{''.join(rows)}</table>"
+            f"<p>All {len(ids)} videos, F in percent:</p><table><tr>{table}</tr></table>"
+        )
+
+    for control in (video, threshold, gate):
+        control.observe(draw, names="value")
+    draw()
+    return VBox([video, threshold, gate, view])
+
+
+def strip(label: str, pred: Sequence[bool], true: Sequence[bool]) -> str:
+    """A row of segments: filled where predicted, underlined where true."""
+    cells = [
+        f"<td style='width:1.6em;height:1em;background:{'#00224e' if p else '#eee'};"
+        f"border-bottom:4px solid {'#b8860b' if y else 'transparent'}'></td>"
+        for p, y in zip(pred, true, strict=True)
+    ]
+    return f"<tr><td style='text-align:right;padding-right:0.6em'>{escape(label)}</td>{''.join(cells)}</tr>"
