@@ -51,7 +51,7 @@ def predict(model: nn.Module, split: Split, batch_size: int = 256) -> Prediction
 def decode(
     predictions: Predictions, threshold: float = THRESHOLD
 ) -> tuple[Bool[Tensor, "N T C"], Bool[Tensor, "N T C"]]:
-    """Audible and visible events: segment p >= threshold AND (the gate) video p >= threshold.
+    """Eq. GATE, audible and visible events: segment p >= threshold AND (the gate) video p >= threshold.
 
     Raises:
         ValueError: if the threshold is outside [0, 1].

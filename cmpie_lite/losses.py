@@ -28,7 +28,7 @@ class WeakLabelLoss(NamedTuple):
 
 
 def smooth(labels: Float[Tensor, "*shape"], smoothing: float) -> Float[Tensor, "*shape"]:
-    """(1 - s) y + s / 2: a label that admits it may be wrong. With s = 0.1: 0.9 y + 0.05.
+    """Eq. SMOOTH: (1 - s) y + s / 2, a label that admits it may be wrong. With s = 0.1: 0.9 y + 0.05.
 
     Raises:
         ValueError: if smoothing is outside [0, 1).
@@ -41,7 +41,7 @@ def smooth(labels: Float[Tensor, "*shape"], smoothing: float) -> Float[Tensor, "
 def binary_cross_entropy(
     probs: Float[Tensor, "*shape"], targets: Float[Tensor, "*shape"]
 ) -> Float[Tensor, ""]:
-    """Mean of -(y log p + (1 - y) log(1 - p)), p clamped to [1e-7, 1 - 1e-7]."""
+    """Eq. BCE: mean of -(y log p + (1 - y) log(1 - p)), p clamped to [1e-7, 1 - 1e-7]."""
     probs = probs.float().clamp(CLAMP, 1.0 - CLAMP)
     return -(targets * probs.log() + (1.0 - targets) * (1.0 - probs).log()).mean()
 
@@ -53,7 +53,7 @@ def weak_label_loss(
     labels: Float[Tensor, "B C"],
     visual_smoothing: float = 0.1,
 ) -> WeakLabelLoss:
-    """BCE(audio, y) + BCE(visual, 0.9 y + 0.05) + BCE(video, y).
+    """Eq. LOSS: BCE(audio, y) + BCE(visual, 0.9 y + 0.05) + BCE(video, y).
 
     A video-level label need not hold in both modalities. Events of LLP are more often audible than visible,
     hence the smoothed visual target.

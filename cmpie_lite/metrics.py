@@ -73,7 +73,7 @@ SCORES: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Parsi
 
 
 def segment_counts(pred: Bool[Tensor, "N T C"], true: Bool[Tensor, "N T C"]) -> Counts:
-    """Count segments that both, only the prediction, only the truth call positive.
+    """Eq. SEGMENT-F: count segments that both, only the prediction, only the truth call positive.
 
     Raises:
         TypeError: not bool tensors. ValueError: not both (N, T, C) of one shape on one device.
@@ -84,7 +84,7 @@ def segment_counts(pred: Bool[Tensor, "N T C"], true: Bool[Tensor, "N T C"]) -> 
 
 
 def event_counts(pred: Bool[Tensor, "N T C"], true: Bool[Tensor, "N T C"], *, iou: float = 0.5) -> Counts:
-    """Count events: a predicted and a true event match where intersection / union >= `iou`.
+    """Eq. EVENT-F: count events. A predicted and a true event match where intersection / union >= `iou`.
 
     No assignment has to be solved. Two predicted events are maximal runs, so at least one segment lies
     between them; if both overlap one true event, that segment is in it, and they cannot both cover half
@@ -170,7 +170,10 @@ def parsing_counts(
     true_audio: Bool[Tensor, "N T C"],
     true_visual: Bool[Tensor, "N T C"],
 ) -> dict[str, Counts]:
-    """Return the counts behind eight of the ten scores, by name; the types are means of three F-scores."""
+    """Return the counts behind eight of the ten scores, by name; the types are means of three F-scores.
+
+    Eq. EVENT-AV: the counts of "event" are those of audio plus those of visual.
+    """
     check_rolls(
         pred_audio=pred_audio, pred_visual=pred_visual, true_audio=true_audio, true_visual=true_visual
     )
@@ -184,7 +187,7 @@ def parsing_counts(
 
 
 def with_types(scores: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Add type = (audio + visual + av) / 3 of either level to eight scores; the ten stand in order."""
+    """Eq. TYPE-AV: add (audio + visual + av) / 3 of either level to eight scores; the ten stand in order."""
     for level in ("segment", "event"):
         three = [scores[f"{level}_{name}"] for name in ("audio", "visual", "av")]
         scores = scores | {f"{level}_type": torch.stack(three).mean(0)}

@@ -16,7 +16,11 @@ from cmpie_lite.labels import NUM_CLASSES, NUM_MODALITIES
 
 
 class Pooled(NamedTuple):
-    """Video-level probabilities in [0, 1] and the attention weights behind them."""
+    """Video-level probabilities and the attention weights behind them.
+
+    `audio` and `visual` are weighted means of segment probabilities, hence in [0, 1]. `video` is not: its
+    weights A_t A_m sum to anything in (0, 2), so it may exceed 1; the loss clamps it, as HAN's authors do.
+    """
 
     video: Float[Tensor, "B C"]
     audio: Float[Tensor, "B C"]
@@ -30,7 +34,7 @@ def mmil_pool(
     temporal_logits: Float[Tensor, "B T M C"],
     modality_logits: Float[Tensor, "B T M C"],
 ) -> Pooled:
-    """Pool segment probabilities by attention over time and over modalities.
+    """Eq. MMIL: pool segment probabilities by attention over time and over modalities.
 
     A_t = softmax over T, A_m = softmax over M;
     video = Σ_t Σ_m A_t A_m p, audio = Σ_t A_t p[audio], visual = Σ_t A_t p[visual].
