@@ -13,7 +13,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 from tqdm import tqdm
 
 from cmpie_lite.errors import DataError
@@ -40,7 +39,7 @@ def render_set(
     Args:
         out: folder of `videos` and `annotations`.
         counts: number of clips of "train", "val" and "test".
-        seed: the scenes depend on it, on the split and on the clip's place in it, on nothing else.
+        seed: a clip's scene depends on it and on the clip's number, on nothing else.
         size: width and height, pixels, even.
         fps: frames per second.
 
@@ -55,7 +54,7 @@ def render_set(
     scenes: dict[str, dict[str, Scene]] = {}
     for split, name in enumerate(WEAK_FILES):
         numbers = range(30_000 * split, 30_000 * split + counts[name])
-        scenes[name] = {f"render{n:05d}_0_10": make_scene(np.random.default_rng([seed, n])) for n in numbers}
+        scenes[name] = {f"render{n:05d}_0_10": make_scene(seed, n) for n in numbers}
     everything = {video: scene for split in scenes.values() for video, scene in split.items()}
     _write_annotations(out / "annotations", scenes)
     videos = out / "videos"
