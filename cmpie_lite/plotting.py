@@ -35,18 +35,23 @@ def attention_maps(
     key_labels: Sequence[str] | None = None,
     query_labels: Sequence[str] | None = None,
     split: int | None = None,
+    stacked: bool = False,
+    top: float | None = None,
     height: float = 3.0,
 ) -> Figure:
-    """Heat maps (Q, K) side by side on one scale; each row's largest weight carries its number.
+    """Heat maps (Q, K) on one scale, side by side or stacked; each row's largest weight carries its number.
 
     Args:
         split: number of the key before which a white line is drawn, as between two modalities.
+        top: weight of the brightest colour; larger ones look the same. The largest weight by default.
         height: of the figure, in inches.
     """
     arrays = [np.asarray(one, dtype=float) for one in maps]
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    panels = figure.subplots(1, len(arrays), squeeze=False)[0]
-    top = max(float(one.max()) for one in arrays)
+    grid = (len(arrays), 1) if stacked else (1, len(arrays))
+    panels = figure.subplots(*grid, squeeze=False).ravel()
+    largest = max(float(one.max()) for one in arrays)
+    top = largest if top is None else top
     for axes, array, title in zip(panels, arrays, titles, strict=True):
         image = axes.imshow(array, cmap="cividis", vmin=0.0, vmax=top, aspect="auto")
         number_the_largest(axes, array, top)
@@ -55,7 +60,8 @@ def attention_maps(
         axes.spines[:].set_visible(False)
         if split is not None:
             axes.axvline(split - 0.5, color="white", linewidth=3)
-    figure.colorbar(image, ax=list(panels), label="weight", shrink=0.85)
+    beyond = "max" if top < largest else "neither"
+    figure.colorbar(image, ax=list(panels), label="weight", shrink=0.85, extend=beyond)
     return figure
 
 
@@ -101,9 +107,9 @@ def weight_bars(
             places, array, width, label=name, color=shades[i], hatch=HATCHES[i % 4], edgecolor="white"
         )
         if numbers:
-            axes.bar_label(bars, fmt="%.2f", fontsize=7, padding=1)
+            axes.bar_label(bars, fmt="%.2f", fontsize=6, padding=1)
     if level is not None:
-        axes.axhline(level, color="#1d2733", linestyle="--", linewidth=1, label=f"{level:g}")
+        axes.axhline(level, color="#1d2733", linestyle="--", linewidth=1, zorder=0, label=f"{level:g}")
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.set_xticks(range(array.size), labels or [str(i) for i in range(array.size)])
     if len(series) > 1 or level is not None:
