@@ -13,7 +13,7 @@
   const root = document.scrollingElement;
   if (root.scrollWidth > innerWidth + 1) {
     const wide = all("main *").filter((n) => n.getBoundingClientRect().right > innerWidth + 1 && !n.closest(
-      "pre, .wide, .cell_output > .output, div.math, mjx-container")).slice(0, 3).map(say);
+      "pre, .wide, .pst-scrollable-table-container, .cell_output > .output, div.math, mjx-container")).slice(0, 3).map(say);
     problems.push(`scrolls sideways: ${root.scrollWidth} > ${innerWidth}: ${wide.join(" | ")}`);
   }
   const h1 = all("article h1").length;
