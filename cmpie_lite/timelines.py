@@ -32,18 +32,14 @@ def runs(roll: Any) -> list[tuple[int, int]]:
 
 
 def strip(ax: Axes, y: float, pred: Any, true: Any, modality: str = "audio") -> None:
-    """One row of a timeline: the prediction filled in the upper half, the truth outlined in the lower."""
-    style: dict[str, Any] = {
-        "facecolor": COLOUR[modality],
-        "hatch": HATCH[modality],
-        "edgecolor": "black",
-        "linewidth": 0.8,
-    }
-    if pred is not None:
-        ax.broken_barh(runs(pred), (y + 0.04, 0.38), **style)
-    if true is not None:
-        edge: dict[str, Any] = {"facecolor": "none", "edgecolor": "black", "linewidth": 1.6}
-        ax.broken_barh(runs(true), (y - 0.4, 0.36), **edge)
+    """A row of a timeline: prediction filled above, truth outlined below; a truth alone is filled."""
+    style: dict[str, Any] = {"edgecolor": "black", "linewidth": 0.8}
+    filled = style | {"facecolor": COLOUR[modality], "hatch": HATCH[modality]}
+    if pred is None:
+        ax.broken_barh(runs(true), (y - 0.3, 0.6), **filled)
+    else:
+        ax.broken_barh(runs(pred), (y + 0.04, 0.38), **filled)
+        ax.broken_barh(runs(true), (y - 0.4, 0.36), **style | {"facecolor": "none", "linewidth": 1.6})
 
 
 def _rows(names: Sequence[str], notes: Sequence[str], segments: int) -> tuple[Figure, Axes]:
@@ -121,7 +117,7 @@ def score_bars(systems: Mapping[str, ParsingScores]) -> Figure:
 def curve_panels(
     x: Any, panels: Mapping[str, Mapping[str, Any]], xlabel: str, ylabel: str, mark: float | None = None
 ) -> Figure:
-    """Named curves over x, in panels side by side; `mark` draws a vertical line."""
+    """Curves of the same names over x, in panels side by side; `mark` draws a vertical line."""
     fig = Figure(figsize=(WIDTH, 3.2), layout="constrained")
     axes = fig.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, (title, named) in zip(axes, panels.items(), strict=True):
@@ -132,9 +128,10 @@ def curve_panels(
             ax.axvline(mark, color="grey", linewidth=0.8)
         ax.set_title(title, fontsize=10)
         ax.set_xlabel(xlabel)
-        ax.legend(fontsize=8, handlelength=3)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel(ylabel)
+    lines = axes[0].get_legend_handles_labels()
+    fig.legend(*lines, loc="outside upper center", ncols=len(lines[0]), fontsize=8, handlelength=3)
     return fig
 
 
@@ -153,6 +150,7 @@ def stacked_bars(parts: Mapping[str, Any], names: Sequence[str], xlabel: str) ->
         }
         ax.barh(names, values, left=left, label=part, **style)
         left = left + np.asarray(values, float)
+    ax.margins(y=0.02)
     ax.invert_yaxis()
     ax.set_xlabel(xlabel)
     ax.tick_params(axis="y", labelsize=8)
