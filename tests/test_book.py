@@ -263,9 +263,6 @@ def test_source_links_point_into_the_repository() -> None:
     assert source_url("a/b.py", 3, 9) == f"{repository()['url']}/blob/{repository()['branch']}/a/b.py#L3-L9"
 
 
-@pytest.mark.xfail(
-    reason="chapters, docstrings and tests still to come: remove this mark when they have landed"
-)
 def test_no_row_of_the_ledger_is_empty() -> None:
     assert ledger.gaps() == []
 
