@@ -1,0 +1,233 @@
+"""The grid of (system, seed) behind Tables 1 and 2, and that of the paper's readings, from one command each.
+
+    python -m cmpie_lite.grid --table 2 --seeds 1 2 3 4 5 6 --epochs 40
+    python -m cmpie_lite.grid --ambiguities --seeds 1 2 3 4 5 6 7 8 9 10 --scheduler tcp://host:8786
+
+Start the same command again and it goes on where it stopped (see `many_runs`). The report at the end is one
+JSON file; the notebooks and the book read such reports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from cmpie_lite.__main__ import assignment
+from cmpie_lite.analysis import analyse
+from cmpie_lite.config import PRESETS, check_fields, require
+from cmpie_lite.data import FeatureStore
+from cmpie_lite.errors import DataError
+from cmpie_lite.experiment import Settings, known_fields, open_data, run_folder
+from cmpie_lite.many_runs import GridError, run_grid
+from cmpie_lite.readings import effects_of, readings
+from cmpie_lite.record import read_predictions
+from cmpie_lite.reporting import (
+    PAPER_ROWS,
+    Videos,
+    about,
+    caution,
+    changes,
+    frame_of,
+    make_report,
+    read_report,
+    video_scores,
+    write_report,
+)
+from cmpie_lite.score_tables import interval_table, score_table
+from cmpie_lite.train import check_device
+
+
+@dataclass(frozen=True)
+class GridSettings:
+    """What a reader may choose of a grid; fields that `Settings` has too mean the same."""
+
+    systems: Sequence[str] = tuple(PRESETS)
+    seeds: Sequence[int] = (1, 2, 3)
+    epochs: int = 40
+    dataset: Literal["auto", "sim", "llp"] = "auto"
+    preset: Literal["smoke", "small", "full"] = "small"
+    data_dir: str = ""
+    device: str = "auto"
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # of every system's config or recipe
+    output_dir: str = ""
+    workers: int = 0  # local processes; 0: one a core, or this process where Dask is not installed
+    scheduler: str = ""  # address of a running Dask scheduler
+    together: bool = False  # all seeds of a system at once, in this process; on a GPU that is the default
+    stored: str = ""  # read this report and run nothing
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        good = isinstance(self.systems, list | tuple) and all(type(s) is str for s in self.systems)
+        different = bool(good and self.systems) and len(set(self.systems)) == len(self.systems)
+        require(self, "systems", different, "a list of different systems, such as ['han', 'cmpie']")
+        require(self, "workers", self.workers >= 0, "an integer >= 0")
+        self.jobs()
+
+    def jobs(self) -> list[Settings]:
+        """One `Settings` for each system and seed, system after system; all are checked."""
+        shared = {f.name for f in fields(Settings)} - {"model"}
+        same = {name: getattr(self, name) for name in shared}
+        every = [Settings(model=name, **same) for name in self.systems]
+        return [replace(one, seeds=[seed]) for one in every for seed in one.seeds]
+
+
+def grid_settings(names: Mapping[str, Any], table: Literal[1, 2] = 2) -> GridSettings:
+    """Settings from names and values, such as `notebook_parameters(globals())`; the systems of a table.
+
+    Raises:
+        ConfigError: if a name is unknown, or a value has the wrong type or is impossible.
+    """
+    return GridSettings(**{"systems": list(PAPER_ROWS[table])} | known_fields(GridSettings, names))
+
+
+# ---------- tables ----------
+
+
+def table_report(
+    settings: GridSettings, table: Literal[1, 2], command: str, *, progress: bool = True
+) -> dict[str, Any]:
+    """Run what is not there yet and report on all of it; or read the report that `stored` names.
+
+    Every system is paired with HAN, and CM-PIE with every other one, over seeds and test videos. The tables
+    of `analysis` are those of HAN and CM-PIE, first seed.
+
+    Raises:
+        DataError: a stored report of other systems, or data that cannot be had. GridError: runs that failed.
+    """
+    if settings.stored:
+        report = read_report(Path(settings.stored))
+        found = set(frame_of(report["runs"]).system)
+        if not found <= set(PAPER_ROWS[table]):
+            raise DataError(f"{settings.stored} is a report of {sorted(found)}, not of Table {table}.")
+        return report
+    store = open_data(settings.jobs()[0])
+    records, videos = run_all(settings.jobs(), store, settings, progress)
+    names = list(settings.systems)
+    pairs = [(name, "han") for name in names] + [("cmpie", name) for name in names]
+    pairs = [(a, b) for a, b in dict.fromkeys(pairs) if a != b and a in names and b in names]
+    tables = {}
+    for job in settings.jobs():
+        if job.model in ("han", "cmpie") and job.seeds[0] == settings.seeds[0]:
+            predictions = read_predictions(run_folder(job, store, job.seeds[0]))[0]
+            for name, frame in analyse(predictions, store.test).items():
+                tables[f"{job.model}: {name}"] = frame
+    return make_report(records, pairs, command, videos=videos, tables=tables)
+
+
+def run_all(
+    jobs: Sequence[Settings], store: FeatureStore, settings: GridSettings, progress: bool
+) -> tuple[list[dict[str, Any]], Videos]:
+    """All records, and the scores of every test video of every run."""
+    alone = check_device(settings.device).type == "cuda" and not settings.scheduler
+    records = run_grid(
+        jobs,
+        store,
+        workers=settings.workers,
+        scheduler=settings.scheduler,
+        together=settings.together or alone,
+        progress=progress,
+    )
+    videos = {
+        (job.model, changes(record), job.seeds[0]): video_scores(run_folder(job, store, job.seeds[0]), store)
+        for job, record in zip(jobs, records, strict=True)
+    }
+    return records, videos
+
+
+# ---------- readings ----------
+
+
+def ambiguity_jobs(settings: GridSettings) -> dict[tuple[str, str], list[Settings]]:
+    """("", "") -> CM-PIE by its default readings; (field, value) -> with that one changed. A job a seed."""
+    base = replace(settings, systems=["cmpie"])
+    found = {("", ""): base.jobs()}
+    for name, values in readings().items():
+        for value in values:
+            found[name, str(value)] = replace(base, overrides={**settings.overrides, name: value}).jobs()
+    return found
+
+
+def ambiguity_report(settings: GridSettings, command: str, *, progress: bool = True) -> dict[str, Any]:
+    """Every reading against the default over paired seeds; `effects` is what the book's register reads."""
+    groups = ambiguity_jobs(settings)
+    jobs = [job for group in groups.values() for job in group]
+    store = open_data(jobs[0])
+    records, videos = run_all(jobs, store, settings, progress)
+    label = {key: changes(records[jobs.index(group[0])]) for key, group in groups.items()}
+    pairs = [(label[key], label["", ""]) for key in groups if label[key] != label["", ""]]
+    report = make_report(records, pairs, command, key="changed", videos=videos)
+    effects = effects_of(label, frame_of(report["intervals"]))
+    return report | {"seed_list": report["seeds"], "seeds": len(report["seeds"]), "effects": effects}
+
+
+# ---------- command line ----------
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's words."""
+    default = GridSettings()
+    top = argparse.ArgumentParser(
+        prog="python -m cmpie_lite.grid", description=(__doc__ or "").split("\n\n")[0]
+    )
+    what = top.add_mutually_exclusive_group(required=True)
+    what.add_argument("--table", type=int, choices=(1, 2), help="the systems of one of the paper's tables")
+    what.add_argument("--ambiguities", action="store_true", help="CM-PIE by every reading of the paper")
+    top.add_argument("--systems", nargs="+", help="only these of the table's systems")
+    top.add_argument("--seeds", type=int, nargs="+", default=list(default.seeds))
+    top.add_argument("--epochs", type=int, default=default.epochs)
+    top.add_argument("--dataset", default=default.dataset, help="auto, sim or llp")
+    top.add_argument("--preset", default=default.preset, help="size of LLP-sim: smoke, small or full")
+    top.add_argument("--data-dir", default="", help="a packed store; default: data/llp")
+    top.add_argument("--device", default=default.device)
+    top.add_argument("--precision", default=default.precision, help="float32, tf32 or bfloat16")
+    top.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="overrides for every run")
+    top.add_argument("--output-dir", default="", help="of the runs; default: out")
+    top.add_argument("--workers", type=int, default=0, help="local processes; default: one a core")
+    top.add_argument("--scheduler", default="", help="address of a running Dask scheduler, tcp://host:8786")
+    top.add_argument("--together", action="store_true", help="all seeds of a system at once, in this process")
+    top.add_argument("--report", type=Path, help="where the report goes, such as book/results/table2.json")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a grid and write its report; errors of the reader's making are one line and exit status 2."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser().parse_args(words)
+    command = " ".join(["python -m cmpie_lite.grid", *words])
+    try:
+        given = {f.name: getattr(options, f.name) for f in fields(GridSettings) if hasattr(options, f.name)}
+        given |= {"overrides": dict(assignment(text) for text in options.set)}
+        if not options.systems:
+            del given["systems"]
+        settings = grid_settings(given, options.table or 2)
+        if options.ambiguities:
+            report, name = ambiguity_report(settings, command), "ambiguities"
+        else:
+            report, name = table_report(settings, options.table, command), f"table{options.table}"
+        runs = frame_of(report["runs"])
+        print("\n".join(filter(None, (about(runs), caution(runs)))))
+        if not options.ambiguities:
+            print(score_table(runs).markdown())
+            if report["intervals"]:
+                print(interval_table(runs, frame_of(report["intervals"])).markdown())
+        path = options.report or Path(settings.output_dir or "out") / f"{name}.json"
+        write_report(path, report)
+        print(f"report: {path}")
+    except (ValueError, OSError, GridError) as error:
+        print(f"cmpie_lite.grid: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("cmpie_lite.grid: stopped; start it again and it goes on from there.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":  # run as a module, this file is __main__: the workers must find it by its name
+    from cmpie_lite.grid import main as by_name
+
+    sys.exit(by_name())

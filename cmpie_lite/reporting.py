@@ -1,0 +1,255 @@
+"""Run records to results: a row a run, paired intervals, and reports of what was run.
+
+A *report* is what is stored of a set of runs, as JSON: facts (source and digest of the data, epochs, seeds,
+command, machine), `runs` (ten scores each, fractions) and `intervals` (paired differences of two systems,
+fractions). Runs on different data never share one: `check_comparable` refuses.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cmpie_lite.checkpoint import replace_file
+from cmpie_lite.config import TrainConfig
+from cmpie_lite.data import FeatureStore
+from cmpie_lite.errors import DataError
+from cmpie_lite.evaluate import decode, truth
+from cmpie_lite.experiment import CONFIGS, SIZES
+from cmpie_lite.intervals import Interval, bootstrap_interval
+from cmpie_lite.metric_tables import per_video_scores
+from cmpie_lite.metrics import SCORES
+from cmpie_lite.record import read_predictions
+from cmpie_lite.systems import SYSTEMS, config_to_facts
+
+# The rows of either table of the paper that this package trains: system -> the paper's name for it.
+PAPER_ROWS: Final[dict[int, dict[str, str]]] = {
+    1: {name: system.paper_row for name, system in SYSTEMS.items()},
+    2: {
+        "han": "HAN",
+        "segment_attention": "+Seg Attention",
+        "without_visual": "w/o. V",
+        "without_audio": "w/o. A",
+        "cmpie": "CM-PIE",
+    },
+}
+TITLES: Final = {name: system.title for name, system in SYSTEMS.items()} | {
+    name: PAPER_ROWS[2][name] for name in PAPER_ROWS[2] if name not in SYSTEMS
+}
+Videos = Mapping[tuple[str, str, int], npt.NDArray[np.float64]]  # (system, changed, seed) -> (N, 10)
+
+
+# ---------- records to one row a run ----------
+
+
+def changes(record: Mapping[str, Any]) -> str:
+    """What a run changes of its system's config and recipe, as "heads=4,sa_axis=channel"; empty: nothing.
+
+    Seed and number of epochs are no changes: they have columns of their own.
+    """
+    name = record["model"]
+    base = config_to_facts(CONFIGS[name]) | asdict(SYSTEMS[name].recipe if name in SYSTEMS else TrainConfig())
+    here = record["config"] | {k: x for k, x in record["recipe"].items() if k not in ("seed", "epochs")}
+    return ",".join(f"{key}={here[key]}" for key in sorted(here) if here[key] != base[key])
+
+
+def runs_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """A row a run: system, changed, seed, epochs, source, digest, videos, seconds, best_epoch, ten scores.
+
+    Raises:
+        DataError: no records; a system that this package does not know; a run that occurs twice.
+    """
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        if record["model"] not in CONFIGS:
+            raise DataError(f"a record of {record['model']!r}, expected one of {', '.join(CONFIGS)}.")
+        data, recipe = record["data"], record["recipe"]
+        rows.append(
+            {
+                "system": record["model"],
+                "changed": changes(record),
+                "seed": recipe["seed"],
+                "epochs": recipe["epochs"],
+                "source": data["source"],
+                "digest": data["sha256"],
+                "videos": "/".join(str(data["videos"][split]) for split in ("train", "val", "test")),
+                "seconds": record["seconds"],
+                "best_epoch": record["best_epoch"],
+                **{name: record["test"][name] for name in SCORES},
+            }
+        )
+    if not rows:
+        raise DataError("no run records, expected at least one: train something first.")
+    frame = pd.DataFrame(rows)
+    twice = frame.duplicated(["system", "changed", "seed", "epochs", "digest"])
+    if twice.any():
+        row = frame[twice].iloc[0]
+        raise DataError(f"{row.system}, seed {row.seed} occurs twice: a run counts once.")
+    return frame
+
+
+def check_comparable(frame: pd.DataFrame) -> None:
+    """Raise DataError unless all runs have one data source, one digest and one number of epochs."""
+    for column, word in (("source", "sources"), ("digest", "data sets"), ("epochs", "numbers of epochs")):
+        found = sorted(map(str, frame[column].unique()))
+        if len(found) > 1:
+            raise DataError(
+                f"runs of {len(found)} {word} ({', '.join(x[:16] for x in found)}) cannot share a table: "
+                "their scores measure different things. Read the folder of one of them."
+            )
+
+
+def video_scores(folder: Path, store: FeatureStore) -> npt.NDArray[np.float64]:
+    """The ten scores of every test video, (N, 10), from the predictions in a run's folder.
+
+    Raises:
+        DataError: predictions of other videos or of another source.
+    """
+    predictions, ids, source = read_predictions(folder)
+    if ids != store.test.ids or source != store.source:
+        raise DataError(f"{folder} holds predictions on other videos ({source}), expected {store.source}.")
+    return per_video_scores(*decode(predictions), *truth(store.test)).to_numpy()
+
+
+# ---------- paired differences ----------
+
+
+def paired(
+    frame: pd.DataFrame, better: str, worse: str, *, key: str = "system", videos: Videos | None = None
+) -> pd.DataFrame:
+    """Interval of the mean of `better` minus `worse` for each of the ten, over the seeds that both have.
+
+    Args:
+        key: "system", or "changed" to compare readings of one system.
+        videos: scores of every video; with them the interval is over seeds and videos.
+
+    Returns:
+        a row a metric: better, worse, metric, mean, low, high (fractions), seeds, videos (0: seeds alone).
+
+    Raises:
+        DataError: runs that cannot be compared, or no seed that both have.
+    """
+    check_comparable(frame)
+    sides = [frame[frame[key] == name].set_index("seed") for name in (better, worse)]
+    for name, side in zip((better, worse), sides, strict=True):
+        other = "changed" if key == "system" else "system"
+        if side[other].nunique() > 1:
+            raise DataError(f"{name}: runs of several kinds ({', '.join(side[other].unique())}). Choose one.")
+    seeds = sorted(set(sides[0].index) & set(sides[1].index))
+    if not seeds:
+        raise DataError(f"{better} and {worse} have no seed in common: nothing can be paired.")
+    values = [side.loc[seeds, list(SCORES)].to_numpy(float)[:, None] for side in sides]  # (S, 1, 10)
+    if videos is not None:
+        values = [
+            np.stack([videos[side.loc[seed, "system"], side.loc[seed, "changed"], seed] for seed in seeds])
+            for side in sides
+        ]  # (S, N, 10)
+    gap = values[0] - values[1]
+    rows = []
+    for i, metric in enumerate(SCORES):
+        interval = bootstrap_interval(gap[..., i] if videos is not None else gap[:, 0, i])
+        rows.append({"better": better, "worse": worse, "metric": metric, **interval._asdict()})
+    return pd.DataFrame(rows)
+
+
+def interval_of(intervals: pd.DataFrame, better: str, worse: str, metric: str) -> Interval | None:
+    """One interval of a table of `paired`, or None where that pair was not compared."""
+    rows = intervals[(intervals.better == better) & (intervals.worse == worse) & (intervals.metric == metric)]
+    if rows.empty:
+        return None
+    row = rows.iloc[0]
+    return Interval(float(row["mean"]), float(row.low), float(row.high), int(row.seeds), int(row.videos))
+
+
+# ---------- reports ----------
+
+
+def about(frame: pd.DataFrame) -> str:
+    """The data, loudly where they are not LLP: source, number of videos, seeds, epochs."""
+    first = frame.iloc[0]
+    seeds, source = frame.seed.nunique(), str(first.source)
+    loud = "" if source == "LLP" else " (NOT LLP)"
+    return f"{source}{loud}, {first.videos} videos, {seeds} seed{'s' * (seeds != 1)}, {first.epochs} epochs"
+
+
+def caution(frame: pd.DataFrame) -> str:
+    """What a reader must know before the numbers; empty where there is nothing."""
+    first, notes = frame.iloc[0], list[str]()
+    if first.source != "LLP":
+        notes.append(f"The data are {first.source}, not LLP: nothing here confirms or refutes the paper.")
+    if int(str(first.videos).split("/")[0]) < SIZES["small"].num_train:
+        notes.append("The data set is a toy that tests the plumbing: ITS SCORES MEAN NOTHING.")
+    if first.epochs < TrainConfig().epochs:
+        notes.append(f"{first.epochs} epochs of the recipe's {TrainConfig().epochs}: undertrained.")
+    return " ".join(notes)
+
+
+def make_report(
+    records: Sequence[Mapping[str, Any]],
+    pairs: Iterable[tuple[str, str]],
+    command: str,
+    *,
+    key: str = "system",
+    videos: Videos | None = None,
+    tables: Mapping[str, pd.DataFrame] | None = None,
+) -> dict[str, Any]:
+    """What is stored of a set of runs: facts, a row a run, the paired intervals of `pairs`, other tables."""
+    frame = runs_frame(records)
+    check_comparable(frame)
+    intervals = [paired(frame, *pair, key=key, videos=videos) for pair in pairs]
+    first = records[0]
+    machines = {
+        f"{e['device']}, {e['cores']} cores, {e['platform']}, torch {e['torch']}"
+        for e in (r["environment"] for r in records)
+    }
+    return {
+        "source": first["data"]["source"],
+        "sha256": first["data"]["sha256"],
+        "videos": first["data"]["videos"],
+        "epochs": first["recipe"]["epochs"],
+        "seeds": sorted(int(s) for s in frame.seed.unique()),
+        "command": command,
+        "machine": "; ".join(sorted(machines)),
+        "commits": sorted({str(r["environment"]["commit"]) for r in records}),
+        "finished": max(r["finished"] for r in records),
+        "runs": split_of(frame),
+        "intervals": split_of(pd.concat(intervals, ignore_index=True)) if intervals else None,
+        "tables": {name: split_of(table) for name, table in (tables or {}).items()},
+    }
+
+
+def split_of(frame: pd.DataFrame) -> dict[str, Any]:
+    """A DataFrame as JSON, exactly; its index too."""
+    return json.loads(frame.to_json(orient="split", double_precision=15)) | {"index_name": frame.index.name}
+
+
+def frame_of(split: Mapping[str, Any]) -> pd.DataFrame:
+    """The DataFrame that `split_of` wrote down."""
+    index = pd.Index(split["index"], name=split["index_name"])
+    return pd.DataFrame(split["data"], index=index, columns=split["columns"])
+
+
+def write_report(path: Path, report: Mapping[str, Any]) -> None:
+    """Write a report, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, (json.dumps(report, indent=1) + "\n").encode())
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """Read a report. Raises DataError where there is none."""
+    try:
+        report = json.loads(path.read_text(encoding="utf8"))
+        for name in ("source", "sha256", "command", "machine", "runs", "intervals", "tables"):
+            report[name]
+        return report
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is no report of runs ({error}): python -m cmpie_lite.grid makes one."
+        ) from error

@@ -1,0 +1,85 @@
+"""Tables to read: means and spreads, paired intervals, the paper's numbers in a table of their own."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
+
+import pandas as pd
+
+from cmpie_lite.metrics import SCORES
+from cmpie_lite.published import published_scores
+from cmpie_lite.reporting import TITLES, about, check_comparable
+
+LEVELS: Final = ("segment", "event")
+HEADS: Final = {"audio": "Audio", "visual": "Visual", "av": "AV", "type": "Type@AV", "event": "Event@AV"}
+
+
+class Table(NamedTuple):
+    """A table of text: its title names the data source; shows itself in a notebook."""
+
+    title: str
+    cells: pd.DataFrame  # strings; the index holds the row heads
+
+    def markdown(self) -> str:
+        """A pipe table under its title."""
+        heads = [str(name or "") for name in self.cells.index.names] + [str(c) for c in self.cells.columns]
+        lines = [f"**{self.title}**", "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+        for index, row in self.cells.iterrows():
+            first = index if isinstance(index, tuple) else (index,)
+            lines.append("| " + " | ".join(str(x) for x in (*first, *row)) + " |")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """An HTML table whose caption is the title."""
+        body = self.cells.to_html(border=0, classes="table", sparsify=False)
+        return body.replace(">\n", f">\n  <caption>{html.escape(self.title)}</caption>\n", 1)
+
+
+def by_level(rows: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """{system: {metric: text}} as a frame of five columns, a row for each system and level."""
+    cells = {
+        (name, level): [row[f"{level}_{kind}"] for kind in HEADS]
+        for level in LEVELS
+        for name, row in rows.items()
+    }
+    index = pd.MultiIndex.from_tuples(cells, names=["system", "level"])
+    return pd.DataFrame(list(cells.values()), index=index, columns=list(HEADS.values()))
+
+
+def score_table(frame: pd.DataFrame, *, key: str = "system") -> Table:
+    """Mean and standard deviation over seeds, in percent (one seed: the score alone)."""
+    check_comparable(frame)
+    rows = {}
+    for name, group in frame.groupby(key, sort=False):
+        mean, spread = 100 * group[list(SCORES)].mean(), 100 * group[list(SCORES)].std()
+        rows[TITLES.get(str(name), str(name))] = {
+            m: f"{mean[m]:.1f}" + (f" ± {spread[m]:.1f}" if len(group) > 1 else "") for m in SCORES
+        }
+    return Table(f"{about(frame)}. F-score in percent, mean ± standard deviation over seeds", by_level(rows))
+
+
+def interval_table(frame: pd.DataFrame, intervals: pd.DataFrame, worse: str = "han") -> Table:
+    """Differences from one system with their 95 % intervals, in points; starred where 0 lies outside."""
+    rows: dict[str, dict[str, str]] = {}
+    chosen = intervals[(intervals.worse == worse) & (intervals.better != worse)]
+    for row in chosen.to_dict("records"):
+        mean, low, high = (100 * float(row[name]) for name in ("mean", "low", "high"))
+        text = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]" + " *" * (low > 0 or high < 0)
+        name = TITLES.get(str(row["better"]), str(row["better"]))
+        rows.setdefault(name, {})[str(row["metric"])] = text
+    over = "seeds and test videos" if intervals.videos.max() else "seeds"
+    title = (
+        f"{about(frame)}. Points above {TITLES.get(worse, worse)}, paired, with 95 % intervals over {over}; "
+        "* where 0 lies outside"
+    )
+    return Table(title, by_level(rows))
+
+
+def paper_table(number: Literal[1, 2]) -> Table:
+    """The paper's own numbers, on LLP, which never share a table with ours."""
+    rows = {
+        name: {m: f"{x:.1f}" for m, x in s.percent().items()} for name, s in published_scores(number).items()
+    }
+    return Table(f"The paper's Table {number}, on LLP. One run a row, as printed, in percent", by_level(rows))
