@@ -74,8 +74,8 @@ class SimConfig:
     num_val: int = 200  # videos
     num_test: int = 400  # videos
     seed: int = 0  # of labels, prototypes and features
-    audio_signal: float = 13.5  # norm of a class's evidence in the audio latent
-    visual_signal: float = 11.5  # and in the visual latent
+    audio_signal: float = 10.5  # norm of a class's evidence in the audio latent
+    visual_signal: float = 9.8  # and in the visual latent
     gain_spread: float = 0.3  # standard deviation of the log of an instance's strength
     audio_faint: float = 0.1  # probability that an event is hardly heard
     visual_faint: float = 0.2  # probability that an event is hardly seen
