@@ -30,7 +30,7 @@ class Scene(NamedTuple):
 def make_scene(seed: int, number: int) -> Scene:
     """Scene `number` of an endless series: up to three classes, in every relation of sound and sight.
 
-    The first two classes are dealt from shuffled decks of all 25, so that 13 scenes in a row show each class.
+    The first two classes are dealt from shuffled decks of all 25: the first 13 scenes show every class.
     Each class is heard and seen together, heard and seen at different times, only heard, or only seen.
     """
     rng = np.random.default_rng([seed, number])
