@@ -70,7 +70,7 @@ ALIKE: tuple[tuple[str, ...], ...] = (
 class SimConfig:
     """Sizes and difficulty of LLP-sim. Strengths are in standard deviations of a video's background."""
 
-    num_train: int = 800  # videos
+    num_train: int = 640  # videos
     num_val: int = 200  # videos
     num_test: int = 400  # videos
     seed: int = 0  # of labels, prototypes and features
