@@ -51,9 +51,11 @@ book: $(READY) ## build the site into _build/html; warnings are errors
 check-book: book ## open every page in headless Chromium: errors, maths, widgets, width, accessibility
 	$(RUN) python -m book.check_site _build/html
 
+print: $(READY) ## one PDF of the whole book, answers unfolded, into out/book.pdf (needs chromium)
+	$(RUN) python -m book.print
+
 bench: $(READY) ## the benchmarks: ratios measured in one run
 	$(RUN) python -m tests.benchmarks.bench_metrics
-	$(RUN) python -m tests.benchmarks.bench_evaluate
 	$(RUN) python -m tests.benchmarks.bench_train
 	$(RUN) python -m tests.benchmarks.bench_store --small
 
