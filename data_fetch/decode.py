@@ -8,10 +8,7 @@ the authors we do not pass the frames through JPEG.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +16,7 @@ import numpy as np
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import FRAMES_PER_SEGMENT, NUM_SEGMENTS, SEGMENT_SECONDS
+from data_fetch.media import Damage, open_media, picture_stream, seek, timed_frames
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,15 +29,6 @@ NUM_SAMPLES: Final = int(CLIP_SECONDS * SAMPLE_RATE)
 MIN_SECONDS: Final = 1.0
 MAX_PIXELS: Final = 2**26  # 8192 x 8192: more is no clip of ours but a damaged header
 SLACK: Final = 0.5  # seconds by which a stream may fall short of what its header promises
-PLAYLISTS: Final = ("hls", "concat", "dash")  # formats that would make the library open further files
-
-
-@dataclass
-class Damage:
-    """Packets that could not be decoded, frames that could."""
-
-    broken: int = 0
-    decoded: int = 0
 
 
 def frame_times(start: float = 0.0) -> list[float]:
@@ -63,10 +52,9 @@ def read_frames(
     image: Image | None = None
     with open_media(path) as container:
         stream = picture_stream(path, container)
-        promised = _promised_end(container, stream)
-        _seek(container, start)
+        seek(container, start)
         damage, end = Damage(), start
-        for time, seconds, frame in _timed_frames(container, stream, damage):
+        for time, seconds, frame in timed_frames(container, stream, damage):
             while shown is not None and k < NUM_FRAMES and wanted[k] < time - 1e-9:
                 image = image or _upright(path, shown)
                 yield k, image
@@ -76,7 +64,7 @@ def read_frames(
                 break
         if shown is None:
             raise DataError(f"{path}: no frame could be decoded. Is the file damaged? Try to play it.")
-        _check_length(path, "video", start, end, promised, notes)
+        _check_length(path, container, stream, start, end, notes)
         _check_damage(path, "video", damage, notes)
         image = image or _upright(path, shown)
         for rest in range(k, NUM_FRAMES):
@@ -103,10 +91,9 @@ def read_waveform(path: Path, start: float = 0.0, notes: list[str] | None = None
         if not container.streams.audio:
             return None
         stream = container.streams.audio[0]
-        promised = _promised_end(container, stream)
-        _seek(container, start)
+        seek(container, start)
         resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-        for time, seconds, frame in _timed_frames(container, stream, damage):
+        for time, seconds, frame in timed_frames(container, stream, damage):
             if time >= start + CLIP_SECONDS + 0.1:
                 break
             if not heard or abs(position - (time - start) * SAMPLE_RATE) > 0.05 * SAMPLE_RATE:
@@ -117,10 +104,10 @@ def read_waveform(path: Path, start: float = 0.0, notes: list[str] | None = None
                 position = _place(waveform, position, piece.to_ndarray()[0])
         for piece in resampler.resample(None) if heard else ():
             position = _place(waveform, position, piece.to_ndarray()[0])
-    if not heard:
-        return None
-    _check_length(path, "audio", start, end, promised, notes)
-    _check_damage(path, "audio", damage, notes)
+        _check_damage(path, "audio", damage, notes)
+        if not heard and _promised_end(path, container, stream, end) == 0.0:
+            return None  # a track without a single sample
+        _check_length(path, container, stream, start, end, notes)
     return waveform
 
 
@@ -131,33 +118,6 @@ def _place(waveform: np.ndarray, position: int, samples: np.ndarray) -> int:
     if first < last:
         waveform[first:last] = samples[first - position : last - position] / np.float32(32768)
     return after
-
-
-def _timed_frames(container: Any, stream: Any, damage: Damage) -> Iterator[tuple[float, float, Any]]:
-    """Yield (seconds from the container's start, seconds it lasts, frame); count what cannot be decoded."""
-    import av
-
-    origin = (container.start_time or 0) / 1e6
-    rate = float(getattr(stream, "average_rate", None) or 0) or 25.0
-    end = 0.0  # of the frame before, for files without timestamps
-    last = -math.inf
-    for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-        except av.error.InvalidDataError:
-            damage.broken += 1
-            continue
-        for frame in frames:
-            damage.decoded += 1
-            if stream.type == "audio":
-                seconds = frame.samples / frame.sample_rate
-            else:
-                seconds = float((frame.duration or 0) * (frame.time_base or 0)) or 1 / rate
-            time = end if frame.time is None else frame.time - origin
-            if stream.type == "video" and time <= last:
-                continue  # out of order after damage: a frame of the past is never shown
-            last, end = time, time + seconds
-            yield time, seconds, frame
 
 
 def _upright(path: Path, frame: Any) -> Image:
@@ -172,19 +132,32 @@ def _upright(path: Path, frame: Any) -> Image:
     return image if kind is None else image.transpose(kind)
 
 
-def _promised_end(container: Any, stream: Any) -> float:
-    """Seconds at which the stream ends, as its header says; 0.0 where it does not say."""
-    if stream.duration is None or stream.time_base is None:
+def _promised_end(path: Path, container: Any, stream: Any, end: float) -> float:
+    """Seconds at which the stream should end, as far as headers say; 0.0 where they do not.
+
+    Matroska says how long the file is, not how long each track. Then a track that ended at `end` falls short
+    only if no track goes on until there.
+    """
+    origin = (container.start_time or 0) / 1e6
+    if stream.duration is not None and stream.time_base is not None:
+        first = float((stream.start_time or 0) * stream.time_base) - origin
+        return first + float(stream.duration * stream.time_base)
+    whole = (container.duration or 0) / 1e6
+    if end >= whole - SLACK:
         return 0.0
-    first = float((stream.start_time or 0) * stream.time_base) - (container.start_time or 0) / 1e6
-    return first + float(stream.duration * stream.time_base)
+    with open_media(path) as again:
+        times = (float(p.pts * p.time_base) - origin for p in again.demux() if p.pts is not None)
+        return whole if max(times, default=0.0) < whole - SLACK else 0.0
 
 
-def _check_length(path: Path, kind: str, start: float, end: float, promised: float, notes: list[str]) -> None:
+def _check_length(
+    path: Path, container: Any, stream: Any, start: float, end: float, notes: list[str]
+) -> None:
     """Refuse what is truncated or too short; note what is padded or left out."""
+    kind, promised = stream.type, _promised_end(path, container, stream, end)
     if end < min(promised, start + CLIP_SECONDS) - SLACK:
         raise DataError(
-            f"{path}: the {kind} track promises {promised:.2f} s, but only {max(end, 0):.2f} s could be "
+            f"{path}: the {kind} track should last {promised:.2f} s, but only {max(end, 0):.2f} s could be "
             "decoded: the file is truncated or corrupt. Fetch it again."
         )
     if kind == "video" and end - start < MIN_SECONDS:
@@ -211,44 +184,3 @@ def _check_damage(path: Path, kind: str, damage: Damage, notes: list[str]) -> No
         )
     if damage.broken:
         notes.append(f"{damage.broken} damaged {kind} packets were skipped")
-
-
-def _seek(container: Any, start: float) -> None:
-    """Move near `start`; a second early, so that the decoders have settled by then."""
-    if start > 2.0:
-        container.seek(int((start - 1.0) * 1e6) + (container.start_time or 0))
-
-
-def picture_stream(path: Path, container: Any) -> Any:
-    """The first video track that is no cover picture."""
-    import av
-
-    cover = av.stream.Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
-    if not streams:
-        raise DataError(f"{path}: no video track (a sound file?). Give a video file, mp4 for instance.")
-    return streams[0]
-
-
-@contextmanager
-def open_media(path: Path) -> Iterator[Any]:
-    """Open a media file for reading; whatever goes wrong inside becomes a `DataError` naming the file."""
-    import av
-
-    if not path.is_file():
-        raise DataError(f"{path}: no such file. Give the path of a video file.")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty (0 bytes). Fetch it again.")
-    try:
-        options = {"protocol_whitelist": "file"}
-        with av.open(str(path.resolve()), options=options) as container:
-            if container.format.name.split(",")[0] in PLAYLISTS:
-                raise DataError(f"{path}: a playlist ({container.format.name}), expected a video file.")
-            yield container
-    except DataError:
-        raise
-    except (av.FFmpegError, OSError, ValueError, ArithmeticError, LookupError, RuntimeError) as error:
-        raise DataError(
-            f"{path}: cannot be decoded as video ({str(error) or type(error).__name__}). "
-            "Is it a video file, and whole? Try to play it."
-        ) from error

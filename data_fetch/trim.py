@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cmpie_lite.errors import DataError
-from data_fetch.decode import open_media, picture_stream
+from data_fetch.media import open_media, picture_stream, seek
 
 
 def trim(source: Path, target: Path, start: float, end: float) -> None:
@@ -31,8 +31,7 @@ def trim(source: Path, target: Path, start: float, end: float) -> None:
         voice: Any = clip.add_stream("aac", rate=sound.rate, layout="mono") if sound else None
         resampler = av.AudioResampler("fltp", "mono", sound.rate) if sound else None
         origin = (whole.start_time or 0) / 1e6
-        if start > 2.0:
-            whole.seek(int((start - 1.0 + origin) * 1e6))
+        seek(whole, start)
         for packet in whole.demux([s for s in (picture, sound) if s is not None]):
             if min(last.values() if sound else [last["video"]]) >= end:
                 break

@@ -210,20 +210,32 @@ def test_refuses_what_is_no_video(tmp_path: Path) -> None:
         read_clip(text, start=-1.0)
 
 
-def test_truncated_files_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+def test_truncated_files_are_refused(tmp_path: Path, name: str) -> None:
     """Cut in the middle, a file that says it has 10 s is not silently filled up."""
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in range(80)]
+    kinds = {"a.mp4": ("libx264", "aac"), "a.mkv": ("ffv1", "flac"), "a.avi": ("mpeg4", "pcm_s16le")}
+    codec, sound_codec = kinds[name]
     path = write_video(
-        *(tmp_path / "a.mp4", frames, 8.0),
-        **{"sound": tone(10), "sound_codec": "aac", "container_options": {"movflags": "+faststart"}},
+        *(tmp_path / name, frames, 8.0),
+        **{"sound": tone(10), "codec": codec, "sound_codec": sound_codec},
+        container_options={"movflags": "+faststart"} if name == "a.mp4" else {},
     )
-    read_clip(path)
+    assert read_clip(path).notes == ()
     data = path.read_bytes()
     for share in (0.3, 0.5, 0.8):
         path.write_bytes(data[: int(share * len(data))])
         with pytest.raises(DataError, match=r"truncated or corrupt|damaged|cannot be decoded"):
             read_clip(path)
+
+
+def test_matroska_tracks_may_end_apart(tmp_path: Path) -> None:
+    """Its header tells the file's length only: a picture that ends before the sound is no truncated file."""
+    frames = [numbered(i) for i in range(48)]
+    path = write_video(tmp_path / "a.mkv", frames, 8.0, sound=tone(10), codec="ffv1")
+    notes = read_clip(path).notes
+    assert notes == ("video ends 6.00 s after the start: filled up to 10 s with the last frame repeated",)
 
 
 def test_trim_keeps_frames_and_sound_in_place(tmp_path: Path) -> None:
