@@ -172,7 +172,7 @@ def on_dask(
     else:
         threads = max(1, (os.cpu_count() or 1) // count)
         cluster: Any = LocalCluster(
-            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=40
         )
         client = stack.enter_context(Client(stack.enter_context(cluster)))
     futures = {}

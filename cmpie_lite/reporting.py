@@ -173,10 +173,10 @@ def interval_of(intervals: pd.DataFrame, better: str, worse: str, metric: str) -
 
 def about(frame: pd.DataFrame) -> str:
     """The data, loudly where they are not LLP: source, number of videos, seeds, epochs."""
-    first = frame.iloc[0]
-    seeds, source = frame.seed.nunique(), str(first.source)
-    loud = "" if source == "LLP" else " (NOT LLP)"
-    return f"{source}{loud}, {first.videos} videos, {seeds} seed{'s' * (seeds != 1)}, {first.epochs} epochs"
+    first, loud = frame.iloc[0], "" if frame.source.iloc[0] == "LLP" else " (NOT LLP)"
+    seeds, epochs = int(frame.seed.nunique()), int(first.epochs)
+    counts = f"{seeds} seed{'s' * (seeds != 1)}, {epochs} epoch{'s' * (epochs != 1)}"
+    return f"{first.source}{loud}, {first.videos} videos, {counts}"
 
 
 def caution(frame: pd.DataFrame) -> str:
@@ -187,7 +187,7 @@ def caution(frame: pd.DataFrame) -> str:
     if int(str(first.videos).split("/")[0]) < SIZES["small"].num_train:
         notes.append("The data set is a toy that tests the plumbing: ITS SCORES MEAN NOTHING.")
     if first.epochs < TrainConfig().epochs:
-        notes.append(f"{first.epochs} epochs of the recipe's {TrainConfig().epochs}: undertrained.")
+        notes.append(f"Epochs: {first.epochs} of the recipe's {TrainConfig().epochs}, so undertrained.")
     return " ".join(notes)
 
 

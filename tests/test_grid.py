@@ -1,0 +1,302 @@
+"""The grid of runs: every run once, resumable, on processes that may die; readings; the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cmpie_lite import grid, many_runs
+from cmpie_lite.config import PRESETS, ModelConfig
+from cmpie_lite.data import FeatureStore, Split, write_store
+from cmpie_lite.errors import ConfigError, DataError
+from cmpie_lite.experiment import run_folder
+from cmpie_lite.grid import GridSettings, ambiguity_jobs, ambiguity_report, grid_settings, main, table_report
+from cmpie_lite.many_runs import GridError, finished, run_grid
+from cmpie_lite.metrics import SCORES
+from cmpie_lite.readings import readings
+from cmpie_lite.record import RECORD, read_predictions, read_records
+from cmpie_lite.reporting import PAPER_ROWS, frame_of, interval_of, read_report
+from cmpie_lite.seed_plots import difference_dots, seed_dots
+from cmpie_lite.train import load_model
+
+TINY = {"dim": 16, "ffn_dim": 16}
+
+
+def tiny_split(n: int, seed: int) -> Split:
+    g = torch.Generator().manual_seed(seed)
+    audio, visual = (torch.rand(n, 10, 25, generator=g) < 0.1 for _ in range(2))
+    audio[torch.arange(n), 0, torch.arange(n) % 25] = True
+    widths = {"audio": 128, "visual_2d": 2048, "visual_3d": 512}
+    return Split(
+        ids=tuple(f"{seed}-{i}" for i in range(n)),
+        **{name: torch.rand(n, 10, width, generator=g) for name, width in widths.items()},
+        weak=(audio | visual).any(1),
+        dense_audio=audio,
+        dense_visual=visual,
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+    made = FeatureStore(tiny_split(32, 0), tiny_split(6, 1), tiny_split(8, 2), source="random numbers")
+    write_store(tmp_path_factory.getbasetemp() / "tiny", made)
+    return made
+
+
+@pytest.fixture
+def given(store: FeatureStore, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Settings of a grid that ends in a moment."""
+    return {
+        "data_dir": str(tmp_path_factory.getbasetemp() / "tiny"),
+        "output_dir": str(tmp_path),
+        "overrides": TINY,
+        "epochs": 1,
+        "seeds": 2,
+        "device": "cpu",
+        "workers": 1,
+    }
+
+
+# ---------- settings ----------
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"seed": 3}, "unknown parameter 'seed' = 3. Did you mean 'seeds'"),
+        ({"seeds": "3"}, "seeds = '3'"),
+        ({"epochs": "5"}, "GridSettings.epochs = '5', expected a value of type int"),
+        ({"systems": ["hann"]}, "Settings.model = 'hann', expected one of"),
+        ({"systems": ["han", "han"]}, "a list of different systems"),
+        ({"systems": []}, "a list of different systems"),
+        ({"workers": -1}, "GridSettings.workers = -1"),
+        ({"together": "true"}, "GridSettings.together = 'true', expected a value of type bool"),
+        ({"overrides": {"sa_axis": "time"}}, "'segment', 'channel', 'both'"),
+        ({"preset": "huge"}, "'smoke', 'small', 'full'"),
+    ],
+)
+def test_bad_settings_stop_with_a_clear_message(names: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        grid_settings(names)
+    assert message in str(error.value)
+
+
+def test_a_tables_grid_is_its_rows_by_its_seeds() -> None:
+    jobs = grid_settings({"seeds": 3, "epochs": 5}).jobs()
+    assert [(job.model, job.seeds) for job in jobs] == [(m, [s]) for m in PRESETS for s in (1, 2, 3)]
+    assert {job.epochs for job in jobs} == {5}
+    assert list(PRESETS) == list(PAPER_ROWS[2])
+    assert "mm_pyramid_swapped" in grid_settings({}, 1).systems
+
+
+# ---------- runs ----------
+
+
+def test_a_report_of_a_small_grid(given: dict[str, Any], store: FeatureStore) -> None:
+    settings = grid_settings(given | {"systems": ["han", "segment_attention", "cmpie"]})
+    report = table_report(settings, 2, "a command", progress=False)
+    runs, intervals = frame_of(report["runs"]), frame_of(report["intervals"])
+    assert runs.groupby("system").seed.apply(list).to_dict() == {m: [1, 2] for m in settings.systems}
+    assert report["source"] == "random numbers"
+    pairs = set(zip(intervals.better, intervals.worse, strict=True))
+    assert pairs == {("segment_attention", "han"), ("cmpie", "han"), ("cmpie", "segment_attention")}
+    assert set(intervals.videos) == {8}
+    means = 100 * runs.groupby("system")[list(SCORES)].mean()
+    found = interval_of(intervals, "cmpie", "han", "event_type")
+    assert found is not None
+    assert 100 * found.mean == pytest.approx(
+        means.loc["cmpie", "event_type"] - means.loc["han", "event_type"]
+    )
+    model = frame_of(report["tables"]["han: parts"]).loc["model"]
+    first = runs[(runs.system == "han") & (runs.seed == 1)].iloc[0]
+    assert model.to_dict() == pytest.approx(first[list(SCORES)].to_dict())
+    assert len(seed_dots(runs, 2).axes) == len(difference_dots(runs, intervals).axes) == 10
+    json.dumps(report, allow_nan=False)
+
+
+def test_finished_runs_are_read_and_only_the_others_run(
+    given: dict[str, Any], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = grid_settings(given | {"systems": ["han"], "seeds": 3}).jobs()
+    first = run_grid(jobs, store, workers=1, progress=False)
+    (run_folder(jobs[1], store, 2) / RECORD).unlink()
+    ran = []
+    original = many_runs.run_experiment
+    monkeypatch.setattr(
+        many_runs, "run_experiment", lambda job, s: (ran.append(list(job.seeds)), original(job, s))[1]
+    )
+    second = run_grid(jobs, store, workers=1, progress=False)
+    assert ran == [[2]]
+    assert [r["test"] for r in second] == [r["test"] for r in first]
+    assert second[0] == first[0]
+    assert finished(replace(jobs[0], epochs=2), store) is None
+    assert finished(replace(jobs[0], overrides={**TINY, "heads": 2}), store) is None
+
+
+def test_a_run_that_fails_does_not_stop_the_others(
+    given: dict[str, Any], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = grid_settings(given | {"systems": ["han"], "seeds": 3}).jobs()
+    original = many_runs.run_experiment
+
+    def failing(job: Any, data: Any) -> Any:
+        if job.seeds == [2]:
+            raise OSError("no space left")
+        return original(job, data)
+
+    monkeypatch.setattr(many_runs, "run_experiment", failing)
+    with pytest.raises(GridError, match=r"1 of 3 runs failed, first han,dim=16,ffn_dim=16/seed2: OSError"):
+        run_grid(jobs, store, workers=1, progress=False)
+    assert [finished(job, store) is not None for job in jobs] == [True, False, True]
+
+
+def test_all_seeds_at_once_leave_what_single_runs_leave(given: dict[str, Any], store: FeatureStore) -> None:
+    still = {**TINY, "dropout": 0.0}
+    jobs = grid_settings(given | {"systems": ["han", "cmpie"], "overrides": still}).jobs()
+    records = run_grid(jobs, store, together=True, progress=False)
+    assert [r["together"] for r in records] == [[1, 2]] * 4
+    assert [finished(job, store) is not None for job in jobs] == [True] * 4
+    apart = [replace(job, output_dir=job.output_dir + "/apart") for job in jobs]
+    for one, other in zip(records, run_grid(apart, store, workers=1, progress=False), strict=True):
+        assert one["model"] == other["model"]
+        assert one["recipe"] == other["recipe"]
+        assert one["history"][0]["loss"] == pytest.approx(other["history"][0]["loss"], abs=1e-4)
+    folder = run_folder(jobs[3], store, 2)
+    model, facts = load_model(folder)
+    assert facts["data"] == store.digest
+    parsed = model(store.test.audio, store.test.visual_2d, store.test.visual_3d)
+    torch.testing.assert_close(parsed.video, read_predictions(folder)[0].video, atol=1e-5, rtol=0)
+
+
+# ---------- Dask ----------
+
+
+def test_a_lost_worker_repeats_only_its_run(
+    given: dict[str, Any], store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process of seed 2 kills itself once: its run is given to another, no other run starts twice."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    jobs = grid_settings(given | {"systems": ["han"], "seeds": 3}).jobs()
+    alone = run_grid(jobs, store, workers=1, progress=False)
+    starts = tmp_path / "starts"
+    starts.mkdir()
+
+    def mortal(job: Any, threads: int) -> dict[str, Any]:
+        from cmpie_lite.many_runs import run_job
+
+        seed = job.seeds[0]
+        (starts / f"{seed}-{os.getpid()}").touch()
+        if seed == 2 and len(list(starts.glob("2-*"))) == 1:
+            os.kill(os.getpid(), 9)
+        return run_job(job, threads)
+
+    monkeypatch.setattr(many_runs, "run_job", mortal)
+    again = [replace(job, output_dir=str(tmp_path / "dask")) for job in jobs]
+    records = run_grid(again, store, workers=2, progress=False)
+    assert [r["test"] for r in records] == [r["test"] for r in alone]
+    assert sorted(p.name[0] for p in starts.iterdir()) == ["1", "2", "2", "3"]
+    assert [r["recipe"]["seed"] for r in read_records(tmp_path / "dask")] == [1, 2, 3]
+
+
+def test_a_scheduler_that_is_not_there(
+    given: dict[str, Any], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many_runs, "SCHEDULER_SECONDS", 0.2)
+    jobs = grid_settings(given | {"systems": ["han"], "seeds": 1}).jobs()
+    with pytest.raises(DataError, match=r"no Dask scheduler at 'tcp://127\.0\.0\.1:9'"):
+        run_grid(jobs, store, scheduler="tcp://127.0.0.1:9", progress=False)
+
+
+def test_dask_is_imported_only_when_asked() -> None:
+    before = {name for name in sys.modules if name.split(".")[0] in ("dask", "distributed")}
+    assert grid.GridSettings is GridSettings
+    code = "import sys, cmpie_lite.grid; sys.exit('dask' in sys.modules or 'distributed' in sys.modules)"
+    assert os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", code]) == 0
+    assert before == {name for name in sys.modules if name.split(".")[0] in ("dask", "distributed")}
+
+
+# ---------- readings ----------
+
+
+def test_the_readings_are_those_of_the_register() -> None:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from book import register
+
+    listed = {name: tuple(list(entry.readings)[1:]) for name, entry in register.ENTRIES.items()}
+    assert readings() == listed
+    assert all(getattr(ModelConfig(), name) not in values for name, values in readings().items())
+
+
+def test_every_reading_is_run_beside_the_default() -> None:
+    groups = ambiguity_jobs(grid_settings({"seeds": 2, "overrides": {"dropout": 0.0}}))
+    assert len(groups) == 1 + sum(len(values) for values in readings().values())
+    default = groups["", ""][0].config
+    assert default == ModelConfig(dropout=0.0)
+    assert groups["sa_axis", "channel"][0].config == ModelConfig(dropout=0.0, sa_axis="channel")
+    assert all([job.seeds for job in group] == [[1], [2]] for group in groups.values())
+
+
+def test_effects_are_reading_minus_default_in_points(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grid, "readings", lambda: {"sa_squeeze": ("sum",), "heads": (4, 8)})
+    report = ambiguity_report(grid_settings(given), "a command", progress=False)
+    assert {name: list(found) for name, found in report["effects"].items()} == {
+        "sa_squeeze": ["sum"], "heads": ["4", "8"],
+    }  # fmt: skip
+    runs = frame_of(report["runs"]).set_index(["changed", "seed"])
+    base, other = "dim=16,ffn_dim=16", "dim=16,ffn_dim=16,heads=4"
+    effect = report["effects"]["heads"]["4"]
+    gap = runs.loc[other].segment_type.mean() - runs.loc[base].segment_type.mean()
+    assert effect["mean"] == pytest.approx(100 * gap)
+    assert effect["low"] <= effect["mean"] <= effect["high"]
+    assert effect["metric"] == "segment_type"
+    assert effect["all"]["segment_type"]["mean"] == effect["mean"]
+    assert (report["seeds"], report["command"]) == (2, "a command")
+
+
+# ---------- command line, stored reports ----------
+
+
+def test_the_command_line_writes_a_report_that_is_read_again(
+    given: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ["--table", "2", "--systems", "han", "cmpie", "--seeds", "1", "--epochs", "1", "--workers", "1",
+             "--data-dir", given["data_dir"], "--output-dir", str(tmp_path), "--set", "dim=16", "ffn_dim=16",
+             "--device", "cpu", "--report", str(tmp_path / "r.json")]  # fmt: skip
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "random numbers (NOT LLP), 32/6/8 videos, 1 seed, 1 epoch" in out
+    assert "MEAN NOTHING" in out
+    report = read_report(tmp_path / "r.json")
+    assert report["command"] == " ".join(["python -m cmpie_lite.grid", *words])
+    stored = table_report(GridSettings(stored=str(tmp_path / "r.json")), 2, "")
+    assert stored == report
+    other = tmp_path / "q.json"
+    other.write_text((tmp_path / "r.json").read_text().replace('"cmpie"', '"without_audio"'))
+    with pytest.raises(DataError, match="not of Table 1"):
+        table_report(GridSettings(stored=str(other)), 1, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--table", "2", "--epochs", "0"], "TrainConfig.epochs = 0"),
+        (["--table", "1", "--systems", "hann"], "Settings.model = 'hann'"),
+        (["--ambiguities", "--set", "heads"], "NAME=VALUE"),
+    ],
+)
+def test_the_command_line_refuses_in_one_line(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1

@@ -1,0 +1,309 @@
+"""Records to tables: pairing, the guard between data sources, verdicts, what a table says of its data."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cmpie_lite.claims import CLAIMS, UNTESTED, judge, verdict, verdicts
+from cmpie_lite.config import TrainConfig
+from cmpie_lite.errors import DataError
+from cmpie_lite.experiment import CONFIGS
+from cmpie_lite.intervals import MIN_SEEDS, Interval
+from cmpie_lite.metrics import SCORES
+from cmpie_lite.published import published_scores
+from cmpie_lite.reporting import (
+    PAPER_ROWS,
+    TITLES,
+    about,
+    caution,
+    check_comparable,
+    frame_of,
+    interval_of,
+    make_report,
+    paired,
+    read_report,
+    runs_frame,
+    split_of,
+    write_report,
+)
+from cmpie_lite.score_tables import interval_table, paper_table, score_table
+from cmpie_lite.seed_plots import (
+    confusion_plot,
+    difference_dots,
+    duration_plot,
+    parts_plot,
+    reliability_plot,
+    seed_dots,
+)
+from cmpie_lite.systems import config_to_facts
+
+
+def record(
+    model: str, seed: int, base: float, *, source: str = "LLP-sim", digest: str = "a" * 64, epochs: int = 40,
+    train: int = 800, **overrides: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """A run record whose ten scores are base, base + 0.001, base + 0.002 and so on."""
+    config = config_to_facts(CONFIGS[model]) | overrides
+    return {
+        "model": model,
+        "config": config,
+        "recipe": dataclasses.asdict(TrainConfig(seed=seed, epochs=epochs)),
+        "data": {"source": source, "sha256": digest, "videos": {"train": train, "val": 20, "test": 40}},
+        "environment": {"device": "cpu", "cores": 2, "platform": "x", "torch": "2", "commit": "abc"},
+        "finished": "2026-01-01T00:00:00+00:00",
+        "seconds": 1.0,
+        "best_epoch": 1,
+        "test": {name: base + 0.001 * i for i, name in enumerate(SCORES)},
+    }
+
+
+def two_systems(seeds: int, gap: float = 0.02, **kinds: Any) -> pd.DataFrame:
+    """HAN and CM-PIE; the seeds' own spread is ten times the gap, and pairing takes it away."""
+    offsets = np.random.default_rng(0).normal(0.5, 10 * gap / 3, seeds)
+    small = np.random.default_rng(1).normal(gap, gap / 10, seeds)
+    records = [record("han", s, offsets[s], **kinds) for s in range(seeds)]
+    records += [record("cmpie", s, offsets[s] + small[s], **kinds) for s in range(seeds)]
+    return runs_frame(records)
+
+
+# ---------- rows ----------
+
+
+def test_a_row_knows_what_its_run_changed() -> None:
+    frame = runs_frame([record("cmpie", 1, 0.5), record("cmpie", 1, 0.6, sa_axis="channel", heads=4)])
+    assert frame.changed.tolist() == ["", "heads=4,sa_axis=channel"]
+    assert frame.segment_audio.tolist() == [0.5, 0.6]
+    assert frame.videos.tolist() == ["800/20/40"] * 2
+
+
+def test_rows_refuse_what_they_cannot_count() -> None:
+    with pytest.raises(DataError, match="no run records"):
+        runs_frame([])
+    with pytest.raises(DataError, match="seed 1 occurs twice"):
+        runs_frame([record("han", 1, 0.5), record("han", 1, 0.6)])
+    with pytest.raises(DataError, match="record of 'old', expected one of"):
+        runs_frame([record("han", 1, 0.5) | {"model": "old"}])
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"source": "LLP"}, "2 sources"),
+        ({"digest": "b" * 64}, "2 data sets"),
+        ({"epochs": 5}, "2 numbers of epochs"),
+    ],
+)
+def test_other_data_never_share_a_table(other: dict[str, Any], message: str) -> None:
+    frame = runs_frame([record("han", 1, 0.5), record("cmpie", 1, 0.6, **other)])
+    makers = (
+        check_comparable,
+        score_table,
+        lambda f: paired(f, "cmpie", "han"),
+        lambda f: seed_dots(f, 1),
+        lambda f: difference_dots(f, pd.DataFrame()),
+    )
+    for make in makers:
+        with pytest.raises(DataError, match=f"{message}.*cannot share a table"):
+            make(frame)
+    with pytest.raises(DataError, match="cannot share"):
+        make_report([record("han", 1, 0.5), record("cmpie", 1, 0.6, **other)], [], "")
+
+
+# ---------- pairs ----------
+
+
+def test_pairing_takes_the_seeds_spread_away() -> None:
+    frame = two_systems(8)
+    rows = paired(frame, "cmpie", "han")
+    assert rows.metric.tolist() == list(SCORES)
+    interval = interval_of(rows, "cmpie", "han", "event_type")
+    assert interval is not None
+    assert 0.015 < interval.low < interval.mean < interval.high < 0.025
+    assert (interval.seeds, interval.videos) == (8, 0)
+    wrong = frame.copy()
+    wrong.loc[wrong.system == "han", "seed"] = wrong.loc[wrong.system == "han", "seed"].to_numpy()[::-1]
+    loose = interval_of(paired(wrong, "cmpie", "han"), "cmpie", "han", "event_type")
+    assert loose is not None
+    assert loose.mean == pytest.approx(interval.mean)
+    assert loose.high - loose.low > 10 * (interval.high - interval.low)
+
+
+def test_only_common_seeds_are_paired() -> None:
+    frame = two_systems(8)
+    part = frame[(frame.system == "han") | (frame.seed < 3)]
+    assert set(paired(part, "cmpie", "han").seeds) == {3}
+    with pytest.raises(DataError, match="no seed in common"):
+        paired(frame[(frame.system == "han") == (frame.seed < 3)], "cmpie", "han")
+
+
+def test_scores_of_videos_give_the_same_mean_and_a_wider_interval() -> None:
+    frame = two_systems(6)
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.2, (2, 40, 10))
+    noise -= noise.mean(1, keepdims=True)
+    videos = {
+        (row.system, row.changed, row.seed): frame.loc[i, list(SCORES)].to_numpy(float)
+        + noise[int(row.system == "han")]
+        for i, row in frame.iterrows()
+    }
+    alone, both = paired(frame, "cmpie", "han"), paired(frame, "cmpie", "han", videos=videos)
+    assert both["mean"].tolist() == pytest.approx(alone["mean"].tolist())
+    assert set(both.videos) == {40}
+    assert ((both.high - both.low) > 2 * (alone.high - alone.low)).all()
+
+
+def test_readings_are_paired_by_what_they_changed() -> None:
+    frame = runs_frame(
+        [record("cmpie", s, 0.5) for s in range(3)] + [record("cmpie", s, 0.4, heads=4) for s in range(3)]
+    )
+    rows = paired(frame, "heads=4", "", key="changed")
+    assert rows["mean"].to_numpy() == pytest.approx(-0.1)
+    mixed = runs_frame([record("cmpie", 1, 0.5), record("cmpie", 2, 0.5, heads=4), record("han", 1, 0.4)])
+    with pytest.raises(DataError, match="several kinds"):
+        paired(mixed, "cmpie", "han")
+
+
+# ---------- verdicts ----------
+
+
+def interval(low: float, high: float, seeds: int = MIN_SEEDS) -> Interval:
+    return Interval((low + high) / 2, low, high, seeds, 0)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "expected"),
+    [
+        ([interval(0.1, 0.2), interval(0.01, 0.3)], "supported"),
+        ([interval(0.1, 0.2), interval(0.0, 0.3)], "undecided at 6 seeds"),
+        ([interval(0.1, 0.2), interval(-0.3, -0.1)], "not supported"),
+        ([interval(0.1, 0.2), interval(-0.3, 0.1)], "undecided at 6 seeds"),
+        ([interval(0.1, 0.2), interval(0.1, 0.2, 5)], "undecided at 5 seeds (fewer than 6 decide nothing)"),
+        ([interval(0.1, 0.2), None], UNTESTED),
+        ([], UNTESTED),
+    ],
+)
+def test_the_rule(intervals: list[Interval | None], expected: str) -> None:
+    assert verdict(intervals) == expected
+
+
+def test_the_papers_sentences_on_our_runs() -> None:
+    rows = paired(two_systems(6), "cmpie", "han")
+    judged = {claim.quotation[:12]: judge(claim, rows)[0] for claim in CLAIMS if claim.table == 1}
+    assert judged["a significan"] == "supported"
+    assert judged["state-of-the"] == UNTESTED  # AVE, AVSDN and MM-Pyramid were not run
+    rows.loc[rows.metric == "event_av", ["low", "high"]] = [-0.2, -0.1]
+    assert judge(CLAIMS[0], rows)[0] == "not supported"
+    text = verdicts(1, rows, "LLP-sim")
+    assert "On LLP-sim: **not supported**." in text
+    assert "event av, CM-PIE above HAN" in text
+
+
+def test_claims_name_systems_and_scores_that_exist() -> None:
+    for claim in CLAIMS:
+        assert {claim.better, *claim.worse} <= PAPER_ROWS[claim.table].keys()
+        assert set(claim.metrics) <= set(SCORES)
+    assert set(PAPER_ROWS[2].values()) == set(published_scores(2))
+    assert set(PAPER_ROWS[1].values()) | {"CM-CS+HAN"} == set(published_scores(1))
+    assert TITLES["han"] == "HAN"
+    assert TITLES["without_visual"] == "w/o. V"
+
+
+@pytest.mark.shared
+def test_claims_are_the_papers_words(shared: Path) -> None:
+    paper = re.sub(r"\s+", " ", (shared / "paper" / "cm-pie.md").read_text(encoding="utf8"))
+    assert [c.quotation for c in CLAIMS if c.quotation not in paper] == []
+
+
+# ---------- tables, plots ----------
+
+
+def test_a_table_says_what_its_data_are() -> None:
+    table = score_table(two_systems(3))
+    assert table.title.startswith("LLP-sim (NOT LLP), 800/20/40 videos, 3 seeds, 40 epochs.")
+    assert "NOT LLP" in table.markdown()
+    assert "<caption>LLP-sim (NOT LLP)" in table._repr_html_()
+    assert "NOT" not in score_table(two_systems(3, source="LLP")).title
+    assert len(table.markdown().splitlines()) == 4 + 4
+    assert len(table._repr_html_().split("<tr")) == 1 + 2 + 4
+
+
+def test_cells_are_percent() -> None:
+    frame = runs_frame([record("han", 1, 0.5), record("han", 2, 0.52)])
+    cells = score_table(frame).cells
+    assert cells.loc[("HAN", "segment"), "Audio"] == "51.0 ± 1.4"
+    assert cells.loc[("HAN", "event"), "Event@AV"] == "51.9 ± 1.4"
+    assert score_table(frame[frame.seed == 1]).cells.loc[("HAN", "segment"), "Audio"] == "50.0"
+    frame = two_systems(6)
+    differences = interval_table(frame, paired(frame, "cmpie", "han")).cells
+    assert re.fullmatch(r"\+2\.\d \[\+1\.\d, \+2\.\d\] \*", differences.loc[("CM-PIE", "event"), "AV"])
+    assert paper_table(1).cells.loc[("CM-CS+HAN", "segment"), "Visual"] == "57.6"
+    assert "on LLP" in paper_table(2).title
+
+
+def test_a_reader_is_warned() -> None:
+    assert caution(two_systems(3, source="LLP")) == ""
+    text = caution(two_systems(3, epochs=5, train=400))
+    assert "not LLP" in text
+    assert "MEAN NOTHING" in text
+    assert "5 of the recipe's 40" in text
+    assert "MEAN NOTHING" not in caution(two_systems(3))
+    assert about(two_systems(1)).endswith("1 seed, 40 epochs")
+
+
+def test_the_papers_values_are_drawn_on_llp_alone() -> None:
+    def diamonds(frame: pd.DataFrame) -> list[float]:
+        axes = seed_dots(frame, 1).axes[0]  # segment audio
+        return [float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == "D"]  # type: ignore[index]
+
+    assert diamonds(two_systems(3)) == []
+    assert diamonds(two_systems(3, source="LLP")) == pytest.approx([60.1, 61.7])
+
+
+def test_plots_show_every_seed() -> None:
+    frame = two_systems(7)
+    rows = paired(frame, "cmpie", "han")
+    axes = difference_dots(frame, rows).axes
+    assert len(axes) == 10
+    drawn = [line.get_xdata() for line in axes[3].lines if line.get_marker() == "o"]
+    han, cmpie = (frame[frame.system == name].segment_type.to_numpy() for name in ("han", "cmpie"))
+    assert np.sort(np.asarray(drawn[0])) == pytest.approx(np.sort(100 * (cmpie - han)))
+    counts = pd.DataFrame(np.arange(16).reshape(4, 4), index=list("abcd"), columns=list("abcd"))
+    texts = [t.get_text() for t in confusion_plot(counts).axes[0].texts]
+    assert texts[5] == "5\n23%"
+    bins = pd.DataFrame({"low": [0, 0.5], "high": [0.5, 1], "count": [2, 0], "mean": [0.2, np.nan],
+                         "frequency": [0.5, np.nan]})  # fmt: skip
+    assert "0.300" in reliability_plot(bins, 0.3).axes[0].get_title(loc="left")
+    durations = pd.DataFrame({"true": [3, 0], "recall": [0.5, np.nan]}, index=[1, 2])
+    assert len(duration_plot({"audio": durations, "visual": durations}).axes) == 2
+    parts = pd.DataFrame(
+        {"segment_type": [0.5, 0.7], "event_type": [0.4, 0.6]}, index=["model", "true timing"]
+    )
+    assert [bar.get_width() for bar in parts_plot(parts).axes[1].patches] == pytest.approx([40, 60])
+
+
+# ---------- reports ----------
+
+
+def test_a_report_survives_its_file(tmp_path: Path) -> None:
+    records = [record(m, s, 0.5 + 0.01 * s) for m in ("han", "cmpie") for s in (1, 2)]
+    extra = pd.DataFrame({"a": [1.5, np.nan], "b": [1, 2]}, index=pd.Index(["x", "y"], name="row"))
+    report = make_report(records, [("cmpie", "han")], "do it", tables={"t": extra})
+    write_report(tmp_path / "deep" / "r.json", report)
+    again = read_report(tmp_path / "deep" / "r.json")
+    assert again == report
+    assert (again["seeds"], again["command"], again["epochs"]) == ([1, 2], "do it", 40)
+    pd.testing.assert_frame_equal(frame_of(again["runs"]), runs_frame(records))
+    pd.testing.assert_frame_equal(frame_of(again["tables"]["t"]), extra)
+    pd.testing.assert_frame_equal(frame_of(again["intervals"]), paired(runs_frame(records), "cmpie", "han"))
+    assert split_of(extra)["index_name"] == "row"
+    (tmp_path / "bad.json").write_text("{}")
+    for name in ("bad.json", "none.json"):
+        with pytest.raises(DataError, match="no report of runs"):
+            read_report(tmp_path / name)
