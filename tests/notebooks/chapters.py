@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
+import os
 import re
+import subprocess
+import sys
 import textwrap
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +82,39 @@ def definitions(path: Path) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": path.stem}
     exec(compile(ast.Module(kept, []), str(path), "exec"), namespace)
     return namespace
+
+
+def run_with_solutions(path: Path) -> dict[str, list[list[str]]]:
+    """Run a chapter, each reader's cell twice: {exercise: [lines checked with the stub, with the solution]}.
+
+    It runs in a process of its own, as a reader's kernel does: without the types that pytest checks.
+    """
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
+    command = [sys.executable, __file__, str(path)]
+    done = subprocess.run(command, cwd=path.parent, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main(path: Path) -> None:
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    tasks, found = exercises(path), {}
+    for place, cell in enumerate(cells(path)):
+        if cell["cell_type"] != "code" or "live-only" in cell["tags"]:
+            continue
+        versions = [cell["source"]]
+        if place in tasks:
+            versions.append(solved(cell["source"], tasks[place][1]))
+        lines = []
+        for source in versions:
+            printed = io.StringIO()
+            with redirect_stdout(printed):
+                exec(compile(source, f"{path.name}[{place + 1}]", "exec"), namespace)
+            lines.append([line for line in printed.getvalue().splitlines() if "Exercise" in line])
+        if place in tasks:
+            found[tasks[place][0]] = lines
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
