@@ -27,7 +27,7 @@ from cmpie_lite.evaluate import predict, score
 from cmpie_lite.experiment import Settings, open_data, run_experiment, run_folder
 from cmpie_lite.record import RECORD, read_records, run_record, write_predictions, write_record
 from cmpie_lite.seeds import train_seeds
-from cmpie_lite.systems import config_to_facts
+from cmpie_lite.systems import build, config_to_facts
 from cmpie_lite.train import BEST, check_device
 
 SCHEDULER_SECONDS: Final = 10.0
@@ -132,6 +132,12 @@ def name_of(job: Settings) -> str:
     return f"{job.model}{',' * bool(changed)}{changed}/seed{job.seeds[0]}"
 
 
+def size_of(job: Settings) -> int:
+    """Number of parameters of a job's model, which tells about how long it takes beside others."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build(job.config).parameters())
+
+
 def has_dask() -> bool:
     """Whether dask.distributed can be imported."""
     try:
@@ -176,7 +182,7 @@ def on_dask(
         )
         client = stack.enter_context(Client(stack.enter_context(cluster)))
     futures = {}
-    for i, job in jobs.items():
+    for i, job in sorted(jobs.items(), key=lambda item: size_of(item[1]), reverse=True):  # the longest first
         there = replace(job, output_dir=str(run_folder(job, store, 0).parents[2].absolute()))
         key = f"run-{store.digest[:8]}-{name_of(job)}-{job.epochs}"
         futures[client.submit(run_job, there, threads, key=key, pure=False)] = i

@@ -83,3 +83,12 @@ def paper_table(number: Literal[1, 2]) -> Table:
         name: {m: f"{x:.1f}" for m, x in s.percent().items()} for name, s in published_scores(number).items()
     }
     return Table(f"The paper's Table {number}, on LLP. One run a row, as printed, in percent", by_level(rows))
+
+
+def paper_differences(number: Literal[1, 2], worse: str = "HAN") -> Table:
+    """The paper's own differences from one of its rows, in points: one run each, so without an interval."""
+    scores = {name: row.percent() for name, row in published_scores(number).items()}
+    base = scores.pop(worse)
+    rows = {name: {m: f"{row[m] - base[m]:+.1f}" for m in SCORES} for name, row in scores.items()}
+    title = f"The paper's Table {number}, on LLP. Points above {worse}; one run a row, so no interval"
+    return Table(title, by_level(rows))

@@ -18,12 +18,13 @@ from cmpie_lite.data import FeatureStore, Split, write_store
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiment import run_folder
 from cmpie_lite.grid import GridSettings, ambiguity_jobs, ambiguity_report, grid_settings, main, table_report
-from cmpie_lite.many_runs import GridError, finished, run_grid
+from cmpie_lite.many_runs import GridError, finished, run_grid, size_of
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.readings import readings
 from cmpie_lite.record import RECORD, read_predictions, read_records
 from cmpie_lite.reporting import PAPER_ROWS, frame_of, interval_of, read_report
 from cmpie_lite.seed_plots import difference_dots, seed_dots
+from cmpie_lite.systems import build
 from cmpie_lite.train import load_model
 
 TINY = {"dim": 16, "ffn_dim": 16}
@@ -203,6 +204,14 @@ def test_a_lost_worker_repeats_only_its_run(
     assert [r["test"] for r in records] == [r["test"] for r in alone]
     assert sorted(p.name[0] for p in starts.iterdir()) == ["1", "2", "2", "3"]
     assert [r["recipe"]["seed"] for r in read_records(tmp_path / "dask")] == [1, 2, 3]
+
+
+def test_the_longest_run_is_known_before_it_starts() -> None:
+    sizes = {job.model: size_of(job) for job in grid_settings({"seeds": 1}, 1).jobs()}
+    assert max(sizes, key=lambda name: sizes[name]).startswith("mm_pyramid")
+    assert sizes["ave"] < sizes["han"] < sizes["cmpie"]
+    for job in grid_settings({"seeds": 1}).jobs():
+        assert size_of(job) == sum(p.numel() for p in build(job.config).parameters())
 
 
 def test_a_scheduler_that_is_not_there(

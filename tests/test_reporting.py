@@ -33,7 +33,7 @@ from cmpie_lite.reporting import (
     split_of,
     write_report,
 )
-from cmpie_lite.score_tables import interval_table, paper_table, score_table
+from cmpie_lite.score_tables import interval_table, paper_differences, paper_table, score_table
 from cmpie_lite.seed_plots import (
     confusion_plot,
     difference_dots,
@@ -245,6 +245,7 @@ def test_cells_are_percent() -> None:
     assert re.fullmatch(r"\+2\.\d \[\+1\.\d, \+2\.\d\] \*", differences.loc[("CM-PIE", "event"), "AV"])
     assert paper_table(1).cells.loc[("CM-CS+HAN", "segment"), "Visual"] == "57.6"
     assert "on LLP" in paper_table(2).title
+    assert paper_differences(2).cells.loc[("+Seg Attention", "event"), "AV"] == "-0.9"
 
 
 def test_a_reader_is_warned() -> None:
