@@ -8,6 +8,9 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 PARAMETERISED := notebooks/train.ipynb notebooks/table1.ipynb notebooks/table2.ipynb
 CHAPTERS := $(filter-out $(PARAMETERISED),$(NOTEBOOKS))
 
+# Threads that wait asleep: on a machine that does other work too, spinning ones made a training step 6 times as long.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce test lint unit nbval notebooks book check-book print bench clean
 
