@@ -156,7 +156,7 @@ def source_banner(source: str, videos: Mapping[str, int]) -> None:
         text += " THIS IS NOT LLP. Scores on it say nothing about the paper's numbers."
     kind = "source-llp" if source == "LLP" else "source-sim"
     html = f'<div class="{kind}" role="note"><p><strong>{text}</strong></p></div>'
-    display({"text/plain": text, "text/html": html}, raw=True)  # type: ignore[no-untyped-call]
+    display({"text/plain": text, "text/html": html}, raw=True)
 
 
 def environment_footer() -> None:

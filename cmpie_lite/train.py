@@ -73,7 +73,7 @@ def train(
     facts: dict[str, Any] = {"config": config_to_facts(config), "recipe": asdict(recipe)}
     facts |= {"source": store.source, "data": store.digest}
     model = new_model(config, recipe.seed).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)  # one pass, same sums
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     best_epoch = 0
