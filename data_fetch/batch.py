@@ -164,7 +164,7 @@ def _on_dask(
         count = min(len(videos), workers or (1 if recipe.device != "cpu" else max(1, cores // 2)))
         recipe = replace(recipe, threads=recipe.threads or max(1, cores // count))
         cluster: Any = LocalCluster(
-            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None
+            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=":0"
         )
         client = stack.enter_context(Client(stack.enter_context(cluster)))
     else:

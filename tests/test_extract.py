@@ -163,7 +163,7 @@ def test_a_lost_worker_loses_no_video(clips: Path, tmp_path: Path) -> None:
     videos = sorted((clips / "videos").glob("*.mp4"))
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
         ) as cluster,
         Client(cluster) as client,
     ):
