@@ -10,19 +10,24 @@ JSON file; the notebooks and the book read such reports.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
+
 from cmpie_lite.__main__ import assignment
-from cmpie_lite.analysis import analyse
+from cmpie_lite.analysis import analyse, deciding_videos
 from cmpie_lite.config import PRESETS, check_fields, require
 from cmpie_lite.data import FeatureStore
 from cmpie_lite.errors import DataError
+from cmpie_lite.evaluate import decode, truth
 from cmpie_lite.experiment import Settings, known_fields, open_data, run_folder
 from cmpie_lite.many_runs import GridError, run_grid
+from cmpie_lite.metric_tables import per_video_scores
 from cmpie_lite.readings import effects_of, readings
 from cmpie_lite.record import read_predictions
 from cmpie_lite.reporting import (
@@ -105,18 +110,41 @@ def table_report(
         if not found <= set(PAPER_ROWS[table]):
             raise DataError(f"{settings.stored} is a report of {sorted(found)}, not of Table {table}.")
         return report
+    names = list(settings.systems)
+    require(settings, "systems", "han" in names and len(names) > 1, "'han' and at least one more to compare")
     store = open_data(settings.jobs()[0])
     records, videos = run_all(settings.jobs(), store, settings, progress)
-    names = list(settings.systems)
     pairs = [(name, "han") for name in names] + [("cmpie", name) for name in names]
     pairs = [(a, b) for a, b in dict.fromkeys(pairs) if a != b and a in names and b in names]
-    tables = {}
-    for job in settings.jobs():
-        if job.model in ("han", "cmpie") and job.seeds[0] == settings.seeds[0]:
-            predictions = read_predictions(run_folder(job, store, job.seeds[0]))[0]
-            for name, frame in analyse(predictions, store.test).items():
-                tables[f"{job.model}: {name}"] = frame
+    shown = [job for job in settings.jobs() if job.seeds[0] == settings.seeds[0]]
+    tables = analyses([job for job in shown if job.model in ("han", "cmpie")], store)
     return make_report(records, pairs, command, videos=videos, tables=tables)
+
+
+def analyses(jobs: Sequence[Settings], store: FeatureStore) -> dict[str, pd.DataFrame]:
+    """The tables of `analysis` for each job, and how many videos decide between CM-PIE and HAN."""
+    tables, scores = {}, {}
+    for job in jobs:
+        predictions = read_predictions(run_folder(job, store, job.seeds[0]))[0]
+        scores[job.model] = per_video_scores(*decode(predictions), *truth(store.test))
+        for name, frame in analyse(predictions, store.test).items():
+            tables[f"{job.model}: {name}"] = frame
+    if scores.keys() >= {"cmpie", "han"}:
+        tables["cmpie against han: videos"] = deciding_videos(scores["cmpie"], scores["han"])
+    return tables
+
+
+def papermill_command(notebook: str, settings: GridSettings, table: Literal[1, 2]) -> str:
+    """The command that runs a notebook with these settings."""
+    default = grid_settings({}, table)
+    words = ["papermill", notebook, "out.ipynb"]
+    for f in fields(GridSettings):
+        value, usual = getattr(settings, f.name), getattr(default, f.name)
+        if isinstance(value, bool | int | float | str) and value != usual:
+            words += ["-p", f.name, str(value)]
+        elif not isinstance(value, bool | int | float | str) and json.dumps(value) != json.dumps(usual):
+            words += ["-y", f"'{{{f.name}: {json.dumps(value)}}}'"]
+    return " ".join(words)
 
 
 def run_all(
@@ -213,8 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(filter(None, (about(runs), caution(runs)))))
         if not options.ambiguities:
             print(score_table(runs).markdown())
-            if report["intervals"]:
-                print(interval_table(runs, frame_of(report["intervals"])).markdown())
+            print(interval_table(runs, frame_of(report["intervals"])).markdown())
         path = options.report or Path(settings.output_dir or "out") / f"{name}.json"
         write_report(path, report)
         print(f"report: {path}")

@@ -172,11 +172,13 @@ def interval_of(intervals: pd.DataFrame, better: str, worse: str, metric: str) -
 
 
 def about(frame: pd.DataFrame) -> str:
-    """The data, loudly where they are not LLP: source, number of videos, seeds, epochs."""
+    """The data, loudly where they are not LLP, and how many videos, seeds, epochs; what all runs changed."""
     first, loud = frame.iloc[0], "" if frame.source.iloc[0] == "LLP" else " (NOT LLP)"
     seeds, epochs = int(frame.seed.nunique()), int(first.epochs)
     counts = f"{seeds} seed{'s' * (seeds != 1)}, {epochs} epoch{'s' * (epochs != 1)}"
-    return f"{first.source}{loud}, {first.videos} videos, {counts}"
+    changed = set(frame.changed)
+    note = f", every run with {changed.pop()}" if len(changed) == 1 and "" not in changed else ""
+    return f"{first.source}{loud}, {first.videos} videos, {counts}{note}"
 
 
 def caution(frame: pd.DataFrame) -> str:

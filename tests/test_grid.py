@@ -17,7 +17,15 @@ from cmpie_lite.config import PRESETS, ModelConfig
 from cmpie_lite.data import FeatureStore, Split, write_store
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiment import run_folder
-from cmpie_lite.grid import GridSettings, ambiguity_jobs, ambiguity_report, grid_settings, main, table_report
+from cmpie_lite.grid import (
+    GridSettings,
+    ambiguity_jobs,
+    ambiguity_report,
+    grid_settings,
+    main,
+    papermill_command,
+    table_report,
+)
 from cmpie_lite.many_runs import GridError, finished, run_grid, size_of
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.readings import readings
@@ -97,6 +105,15 @@ def test_a_tables_grid_is_its_rows_by_its_seeds() -> None:
     assert "mm_pyramid_swapped" in grid_settings({}, 1).systems
 
 
+def test_a_notebooks_command_repeats_it() -> None:
+    settings = grid_settings({"seeds": [1, 4], "epochs": 5, "overrides": {"heads": 4}})
+    command = papermill_command("table2.ipynb", settings, 2)
+    assert command == (
+        "papermill table2.ipynb out.ipynb -y '{seeds: [1, 4]}' -p epochs 5 -y '{overrides: {\"heads\": 4}}'"
+    )
+    assert papermill_command("t.ipynb", grid_settings({}, 1), 1) == "papermill t.ipynb out.ipynb"
+
+
 # ---------- runs ----------
 
 
@@ -118,6 +135,7 @@ def test_a_report_of_a_small_grid(given: dict[str, Any], store: FeatureStore) ->
     model = frame_of(report["tables"]["han: parts"]).loc["model"]
     first = runs[(runs.system == "han") & (runs.seed == 1)].iloc[0]
     assert model.to_dict() == pytest.approx(first[list(SCORES)].to_dict())
+    assert (frame_of(report["tables"]["cmpie against han: videos"]).sum(axis=1) == 8).all()
     assert len(seed_dots(runs, 2).axes) == len(difference_dots(runs, intervals).axes) == 10
     json.dumps(report, allow_nan=False)
 
@@ -299,6 +317,7 @@ def test_the_command_line_writes_a_report_that_is_read_again(
     [
         (["--table", "2", "--epochs", "0"], "TrainConfig.epochs = 0"),
         (["--table", "1", "--systems", "hann"], "Settings.model = 'hann'"),
+        (["--table", "1", "--systems", "cmpie", "ave"], "'han' and at least one more"),
         (["--ambiguities", "--set", "heads"], "NAME=VALUE"),
     ],
 )

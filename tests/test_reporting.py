@@ -256,6 +256,7 @@ def test_a_reader_is_warned() -> None:
     assert "5 of the recipe's 40" in text
     assert "MEAN NOTHING" not in caution(two_systems(3))
     assert about(two_systems(1)).endswith("1 seed, 40 epochs")
+    assert about(two_systems(2, dim=64)).endswith("2 seeds, 40 epochs, every run with dim=64")
 
 
 def test_the_papers_values_are_drawn_on_llp_alone() -> None:
