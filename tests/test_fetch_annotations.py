@@ -10,6 +10,7 @@ from fetch_server import Host, serve
 
 from cmpie_lite.errors import DataError
 from data_fetch import fetch_annotations as module
+from data_fetch.__main__ import main
 from data_fetch.fetch_annotations import fetch_annotations
 from data_fetch.sources import ANNOTATION_FILES, AUDIO_2020, AUDIO_2024, COMMIT_2020, COMMIT_2024
 
@@ -109,6 +110,24 @@ def test_refuses_an_unknown_version_and_a_folder_that_is_a_file(host: Host, tmp_
     (tmp_path / "file").write_text("")
     with serve(host), pytest.raises(DataError, match="cannot be written"):
         fetch_annotations(tmp_path / "file", base_url=host.url, pause=0)
+
+
+@pytest.mark.shared
+def test_command_line_fetches_the_real_files_and_audits_them(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = shared / "llp"
+    real = {f"/{remote}": (folder / name).read_bytes() for name, (remote, _) in ANNOTATION_FILES.items()}
+    with serve(Host(files=real)) as host:
+        assert main(["annotations", "--out", str(tmp_path), "--base-url", host.url]) == 0
+    printed = capsys.readouterr().out
+    for version in ("2020", "2024"):
+        assert f"version {version}" in printed
+    rows = [line.split() for line in printed.splitlines()]
+    for split, videos in (("train", "10000"), ("val", "649"), ("test", "1200")):
+        assert [split, "videos", videos] in rows
+    assert main(["annotations", "--out", str(tmp_path / "x"), "--base-url", "http://127.0.0.1:9"]) == 2
+    assert capsys.readouterr().err.startswith("error: http://127.0.0.1:9/")
 
 
 def _names(folder: Path) -> list[str]:
