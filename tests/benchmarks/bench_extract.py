@@ -3,9 +3,9 @@
     python -m tests.benchmarks.bench_extract [--clips 2] [--weights random] [--device cpu] [--size 320]
 
 Clips of ten seconds are rendered first. One process on one thread times each step on every clip, in seconds
-of its core, so that other work on the machine does not count; then the same clips pass through one and through
-two Dask workers of one thread each, by the wall clock, which it does slow. Workers have built their networks
-before the clock starts. Weights are random: the time does not depend on them.
+of its core, so that other work on the machine does not count; then the same clips pass through one and
+through two Dask workers of one thread each, by the wall clock, which it slows. Workers have built their
+networks before the clock starts. Weights are random: the time does not depend on them.
 """
 
 from __future__ import annotations
