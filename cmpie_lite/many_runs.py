@@ -177,8 +177,9 @@ def on_dask(
             raise DataError(f"no Dask scheduler at {scheduler!r} ({error}). Is it running?") from error
     else:
         threads = max(1, (os.cpu_count() or 1) // count)
+        here = "127.0.0.1:0"  # a free port, so that two grids do not meet
         cluster: Any = LocalCluster(
-            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=40
+            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=here, silence_logs=40
         )
         client = stack.enter_context(Client(stack.enter_context(cluster)))
     futures = {}
