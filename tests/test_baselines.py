@@ -131,9 +131,9 @@ def test_lstm_equals_the_one_of_pytorch(started: bool) -> None:
     torch.manual_seed(0)
     ours, reference = BiLSTM(6, 5), nn.LSTM(6, 5, batch_first=True, bidirectional=True)
     for direction, suffix in enumerate(("", "_reverse")):
-        for name, ours_by_direction in (("ih", ours.input[:, 0]), ("hh", ours.recurrent)):
+        for name, ours_by_direction in (("ih", ours.input), ("hh", ours.recurrent)):
             getattr(reference, f"weight_{name}_l0{suffix}").data = ours_by_direction[direction].T
-        getattr(reference, f"bias_ih_l0{suffix}").data = ours.bias[direction, 0, 0]
+        getattr(reference, f"bias_ih_l0{suffix}").data = ours.bias[direction, 0]
         getattr(reference, f"bias_hh_l0{suffix}").data.zero_()
     x, state = torch.randn(4, 10, 6), State(torch.randn(2, 4, 5), torch.randn(2, 4, 5))
     read, final = ours(x, state if started else None)

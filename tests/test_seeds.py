@@ -282,6 +282,32 @@ def test_nothing_inside_an_epoch_waits_for_the_device(config: Config, store: Fea
     assert watch.waits  # the watch sees what it is there to see
 
 
+class Expansions(TorchDispatchMode):
+    """Records matrices that are laid out once more for every video."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten.expand.default and result.numel() > args[0].numel():
+            self.shapes.append(tuple(result.shape))
+        return result
+
+
+@pytest.mark.parametrize("config", STILL.values(), ids=STILL)
+def test_weights_are_not_laid_out_anew_for_every_video(config: Config, store: FeatureStore) -> None:
+    """What a stacked product does to its weights where its input is strided; values would be the same."""
+    stack = Stack.of([new_model(config, seed) for seed in (0, 1)], CPU)
+    stepper = Stepper(stack, store.train, TrainConfig(batch_size=13), cuda_graph=False)
+    with Expansions() as expansions:
+        stepper.eager_step()
+    matrices = {tuple(p.shape[-2:]) for p in stack.params.values() if p.ndim >= 3}
+    matrices |= {shape[::-1] for shape in matrices}
+    assert not [shape for shape in expansions.shapes if shape[-2:] in matrices]
+
+
 def test_adam_is_fused(store: FeatureStore) -> None:
     stepper = Stepper(
         Stack.of([new_model(STILL["han"], 0)], CPU), store.train, TrainConfig(), cuda_graph=False

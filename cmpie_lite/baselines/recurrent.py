@@ -51,9 +51,9 @@ class BiLSTM(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.input = nn.Parameter(torch.empty(2, 1, width, 4 * hidden))
+        self.input = nn.Parameter(torch.empty(2, width, 4 * hidden))
         self.recurrent = nn.Parameter(torch.empty(2, hidden, 4 * hidden))
-        self.bias = nn.Parameter(torch.empty(2, 1, 1, 4 * hidden))
+        self.bias = nn.Parameter(torch.empty(2, 1, 4 * hidden))
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -1 / math.sqrt(hidden), 1 / math.sqrt(hidden))
 
@@ -61,7 +61,8 @@ class BiLSTM(nn.Module):
         self, x: Float[Tensor, "B T W"], state: State | None = None
     ) -> tuple[Float[Tensor, "B T H2"], State]:
         """Read x from both ends, from `state` on (None: zeros); returns (B, T, 2H) and the final state."""
-        given = torch.stack([x, x.flip(1)]) @ self.input + self.bias
+        both = torch.stack([x, x.flip(1)])
+        given = (both.flatten(1, 2) @ self.input + self.bias).unflatten(1, x.shape[:2])
         zeros = given.new_zeros(2, x.shape[0], self.recurrent.shape[1])
         hidden, cell = (zeros, zeros) if state is None else state
         steps = []
