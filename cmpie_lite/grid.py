@@ -99,7 +99,7 @@ def table_report(
     """Run what is not there yet and report on all of it; or read the report that `stored` names.
 
     Every system is paired with HAN, and CM-PIE with every other one, over seeds and test videos. The tables
-    of `analysis` are those of HAN and CM-PIE, first seed.
+    of `analysis` are those of HAN and CM-PIE, least seed.
 
     Raises:
         DataError: a stored report of other systems, or data that cannot be had. GridError: runs that failed.
@@ -116,7 +116,7 @@ def table_report(
     records, videos = run_all(settings.jobs(), store, settings, progress)
     pairs = [(name, "han") for name in names] + [("cmpie", name) for name in names]
     pairs = [(a, b) for a, b in dict.fromkeys(pairs) if a != b and a in names and b in names]
-    shown = [job for job in settings.jobs() if job.seeds[0] == settings.seeds[0]]
+    shown = [job for job in settings.jobs() if job.seeds[0] == min(settings.seeds)]
     tables = analyses([job for job in shown if job.model in ("han", "cmpie")], store)
     return make_report(records, pairs, command, videos=videos, tables=tables)
 

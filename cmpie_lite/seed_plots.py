@@ -46,7 +46,7 @@ def seed_dots(frame: pd.DataFrame, table: Literal[1, 2], *, key: str = "system")
                 )
     legend = "dot: a seed; bar: mean; line: its 95 % interval over seeds"
     legend += "; diamond: the paper" if on_llp else "; the paper's values are of LLP and not shown"
-    fig.suptitle(f"{about(frame)}. F [%]\n{legend}", fontsize=8, x=0.01, ha="left")
+    head(fig, f"{about(frame)}. F [%]\n{legend}")
     return fig
 
 
@@ -66,19 +66,19 @@ def difference_dots(frame: pd.DataFrame, intervals: pd.DataFrame, worse: str = "
             row = rows[(rows.better == name) & (rows.metric == metric)].iloc[0]
             dots(ax, y, gap, (100 * row.low, 100 * row.high))
     over = "seeds and videos" if rows.videos.max() else "seeds"
-    fig.suptitle(
-        f"{about(frame)}. Points above {TITLES.get(worse, worse)}\n"
-        f"dot: a seed, paired; bar: mean; line: 95 % interval over {over}",
-        fontsize=8,
-        x=0.01,
-        ha="left",
-    )
+    title = f"{about(frame)}. Points above {TITLES.get(worse, worse)}"
+    head(fig, f"{title}\ndot: a seed, paired; bar: mean; line: 95 % interval over {over}")
     return fig
+
+
+def head(fig: Figure, title: str) -> None:
+    """What the figure's data are, above it."""
+    fig.suptitle(title, fontsize=8, x=0.01, ha="left")
 
 
 def short(name: str) -> str:
     """A system's title without its remark in brackets."""
-    return TITLES.get(name, name).split(" (")[0] + ("*" if name == "mm_pyramid_swapped" else "")
+    return TITLES.get(name, name).split(" (")[0] + " swapped" * name.endswith("_swapped")
 
 
 def panels(names: Sequence[str]) -> tuple[Figure, dict[str, Axes]]:
@@ -109,7 +109,7 @@ def dots(
     ax.vlines(values.mean(), y - 0.22, y + 0.22, color=DARK, linewidth=2)
 
 
-def reliability_plot(table: pd.DataFrame, ece: float) -> Figure:
+def reliability_plot(table: pd.DataFrame, ece: float, title: str = "") -> Figure:
     """Frequency over mean probability of each bin, the diagonal, and below it the number of cases."""
     fig = Figure(figsize=(4.2, 4.2), layout="constrained")
     top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -121,11 +121,13 @@ def reliability_plot(table: pd.DataFrame, ece: float) -> Figure:
     bottom.bar(table["low"], table["count"], width=table["high"] - table["low"], align="edge", color=LIGHT,
                edgecolor=DARK, linewidth=0.5)  # fmt: skip
     bottom.set_yscale("log")
+    bottom.set_ylim(bottom=0.7)
     bottom.set(xlabel="predicted probability of a class in a video", ylabel="cases", xlim=(0, 1))
+    head(fig, title)
     return fig
 
 
-def duration_plot(tables: Mapping[str, pd.DataFrame]) -> Figure:
+def duration_plot(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     """Recall of true events by duration, a panel a modality, with how many events stand behind each bar."""
     fig = Figure(figsize=(WIDTH, 2.8), layout="constrained")
     for ax, (name, table) in zip(fig.subplots(1, len(tables), sharey=True), tables.items(), strict=True):
@@ -136,10 +138,13 @@ def duration_plot(tables: Mapping[str, pd.DataFrame]) -> Figure:
         ax.set(xlabel="duration of the true event [s]", ylim=(0, 1.12), xticks=list(table.index))
         ax.spines[["top", "right"]].set_visible(False)
     fig.axes[0].set_ylabel("share found, IoU ≥ 0.5")
+    head(fig, title)
     return fig
 
 
-def parts_plot(table: pd.DataFrame, metrics: Sequence[str] = ("segment_type", "event_type")) -> Figure:
+def parts_plot(
+    table: pd.DataFrame, title: str = "", metrics: Sequence[str] = ("segment_type", "event_type")
+) -> Figure:
     """The rows of `analysis.recognition_and_timing` as bars, a panel a metric, numbers beside them."""
     fig = Figure(figsize=(WIDTH, 0.8 + 0.34 * len(table)), layout="constrained")
     for ax, metric in zip(fig.subplots(1, len(metrics), sharey=True), metrics, strict=True):
@@ -150,12 +155,13 @@ def parts_plot(table: pd.DataFrame, metrics: Sequence[str] = ("segment_type", "e
         ax.set(xlabel=f"{metric.replace('_', ' ')}, F [%]", xlim=(0, 112))
         ax.spines[["top", "right"]].set_visible(False)
     fig.axes[0].invert_yaxis()
+    head(fig, title)
     return fig
 
 
-def confusion_plot(table: pd.DataFrame) -> Figure:
+def confusion_plot(table: pd.DataFrame, title: str = "") -> Figure:
     """The counts of `analysis.modality_confusion`, shaded by their share of the row."""
-    fig = Figure(figsize=(4.6, 3.4), layout="constrained")
+    fig = Figure(figsize=(5.6, 3.8), layout="constrained")
     ax = fig.subplots()
     shares = table.to_numpy(float) / np.maximum(table.to_numpy(float).sum(1, keepdims=True), 1)
     image = ax.imshow(shares, cmap="cividis", vmin=0, vmax=1)
@@ -167,4 +173,5 @@ def confusion_plot(table: pd.DataFrame) -> Figure:
     ax.set_yticks(range(4), [str(c) for c in table.index], fontsize=8)
     ax.set(xlabel="predicted", ylabel="true")
     fig.colorbar(image, ax=ax, label="share of the row", shrink=0.85)
+    head(fig, title)
     return fig

@@ -24,11 +24,16 @@ from sphinx.util import logging
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from book import audit, ledger, register  # noqa: E402
+from book import audit, ledger, register, reproduction  # noqa: E402
 
 log = logging.getLogger(__name__)
 
-GENERATORS = {"audit": audit.markdown, "ledger": ledger.markdown, "register": register.markdown}
+GENERATORS = {
+    "audit": audit.markdown,
+    "ledger": ledger.markdown,
+    "register": register.markdown,
+    "reproduction": reproduction.markdown,
+}
 MARK = re.compile(r"<!-- generated: (\w+) -->")
 
 
