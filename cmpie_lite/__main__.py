@@ -10,10 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from cmpie_lite.errors import ConfigError, DataError
-from cmpie_lite.evaluate import THRESHOLD, Predictions, predict, score
+from cmpie_lite.evaluate import THRESHOLD, predict, score
 from cmpie_lite.experiment import (
     CONFIGS,
     SIZES,
@@ -25,7 +23,7 @@ from cmpie_lite.experiment import (
 )
 from cmpie_lite.metric_tables import trivial_references
 from cmpie_lite.metrics import ParsingScores
-from cmpie_lite.parse import event_table, write_events
+from cmpie_lite.parse import cautions, event_table, parse_features, write_events
 from cmpie_lite.train import check_device, load_model
 
 DEFAULTS = Settings()
@@ -134,15 +132,9 @@ def run_parse(options: argparse.Namespace) -> int:
     model, facts = load_model(options.run_dir, device)
     networks = load_networks(options.weights, device)
     features = extract_video(options.video, networks, start=options.start)
-    tensors = (
-        torch.as_tensor(x)[None].to(device) for x in (features.audio, features.visual_2d, features.visual_3d)
-    )
-    with torch.inference_mode():
-        parsed = Predictions(*(probs.float().cpu() for probs in model(*tensors)[:4]))
-    if not networks.trained:
-        print("WARNING: the extractors' weights are random, not trained: the events below mean nothing.")
-    if facts.get("source") != "LLP":
-        print(f"WARNING: the parser was trained on {facts.get('source')}, not on LLP: trust no event below.")
+    parsed = parse_features(model, features.audio, features.visual_2d, features.visual_3d)
+    for caution in cautions(facts.get("source"), networks.trained):
+        print(f"WARNING: {caution}")
     for note in features.notes:
         print(f"note: {note}")
     events = event_table(parsed, (options.video.name,), options.threshold)

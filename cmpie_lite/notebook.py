@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from importlib import metadata
 from typing import Any, NamedTuple
 
@@ -148,14 +149,19 @@ def to_tensor(value: Any) -> Tensor:
 
 def source_banner(source: str, videos: Mapping[str, int]) -> None:
     """Show where the data come from; loud where it is not LLP."""
-    from IPython.display import display
-
     counts = ", ".join(f"{count} {split}" for split, count in videos.items())
     text = f"Data: {source} ({counts} videos)."
     if source != "LLP":
         text += " THIS IS NOT LLP. Scores on it say nothing about the paper's numbers."
-    kind = "source-llp" if source == "LLP" else "source-sim"
-    html = f'<div class="{kind}" role="note"><p><strong>{text}</strong></p></div>'
+    banner(text, loud=source != "LLP")
+
+
+def banner(text: str, loud: bool = True) -> None:
+    """Show a sentence that must not be overlooked."""
+    from IPython.display import display
+
+    kind = "source-sim" if loud else "source-llp"
+    html = f'<div class="{kind}" role="note"><p><strong>{escape(text, quote=False)}</strong></p></div>'
     display({"text/plain": text, "text/html": html}, raw=True)
 
 

@@ -2,17 +2,61 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
 import torch
+from torch import nn
 
 from cmpie_lite.checkpoint import replace_file
+from cmpie_lite.config import check_fields, require
 from cmpie_lite.evaluate import THRESHOLD, Predictions, decode
 from cmpie_lite.events import class_index, roll_to_events
 from cmpie_lite.labels import MODALITIES
+from cmpie_lite.train import check_device
 
 COLUMNS = ("video", "onset", "offset", "label", "modality", "score")
+
+
+@dataclass(frozen=True)
+class ParseSettings:
+    """What a reader of `parse_a_video.ipynb` may choose; every value is checked before anything runs."""
+
+    video: str = ""  # a video file; empty: a rendered clip
+    run_dir: str = ""  # folder of a trained run; empty: a small parser trained on rendered clips
+    weights: Literal["published", "random", "tiny"] = "tiny"  # of the extractors
+    start: float = 0.0  # first second to parse; ten are
+    threshold: float = THRESHOLD
+    device: str = "auto"
+    output_dir: str = ""  # empty: a temporary folder
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        require(self, "video", not self.video or Path(self.video).is_file(), "a video file, or '' for none")
+        require(self, "run_dir", not self.run_dir or Path(self.run_dir).exists(), "a run's folder, or ''")
+        require(self, "start", 0.0 <= self.start < float("inf"), "seconds >= 0")
+        require(self, "threshold", 0.0 <= self.threshold <= 1.0, "a probability in [0, 1]")
+        check_device(self.device)
+
+
+def parse_features(model: nn.Module, audio: Any, visual_2d: Any, visual_3d: Any) -> Predictions:
+    """Parse one video from its arrays (T, 128), (8T, 2048) or (T, 2048), and (T, 512); N is 1."""
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        parsed = model.eval()(*(torch.as_tensor(x)[None].to(device) for x in (audio, visual_2d, visual_3d)))
+    return Predictions(*(probs.float().cpu() for probs in parsed[:4]))
+
+
+def cautions(source: str | None, extractors_trained: bool) -> list[str]:
+    """Why the events must not be trusted: the data that the parser learnt from, the extractors' weights."""
+    found = []
+    if not extractors_trained:
+        found.append("the extractors' weights are random, not trained: their features name nothing real.")
+    if source != "LLP":
+        found.append(f"the parser was trained on {source}, not on LLP: on real videos trust no event below.")
+    return found
 
 
 def event_table(predictions: Predictions, ids: tuple[str, ...], threshold: float = THRESHOLD) -> pd.DataFrame:

@@ -46,6 +46,13 @@ def _rows(names: Sequence[str], notes: Sequence[str], segments: int) -> tuple[Fi
     """Empty axes with one named row each, the first on top, and a note at the right of each row."""
     fig = Figure(figsize=(WIDTH, 0.7 + 0.42 * len(names)), layout="constrained")
     ax = fig.subplots()
+    _name_rows(ax, names, segments)
+    for y, note in enumerate(notes[::-1]):
+        ax.text(segments + 0.15, y, note, va="center", fontsize=9, family="monospace")
+    return fig, ax
+
+
+def _name_rows(ax: Axes, names: Sequence[str], segments: int) -> None:
     ax.set_xlim(0, segments)
     ax.set_ylim(-0.6, len(names) - 0.4)
     ax.set_yticks(range(len(names)), names[::-1])
@@ -54,9 +61,6 @@ def _rows(names: Sequence[str], notes: Sequence[str], segments: int) -> tuple[Fi
     ax.grid(axis="x", linewidth=0.4)
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
-    for y, note in enumerate(notes[::-1]):
-        ax.text(segments + 0.15, y, note, va="center", fontsize=9, family="monospace")
-    return fig, ax
 
 
 def case_timeline(cases: Mapping[str, tuple[Any, Any]], notes: Mapping[str, str] | None = None) -> Figure:
@@ -83,6 +87,48 @@ def video_timeline(
     for y, (c, m) in enumerate(reversed(rows)):
         strip(ax, y, None if given[m] is None else pred[m][:, c], true[m][:, c], m)
     ax.set_title(title, fontsize=9, loc="left")
+    return fig
+
+
+def parsed_video(frames: Any, waveform: Any, pred: Any, true: Any = None, title: str = "") -> Figure:
+    """Frames, waveform and events of one video, one below the other on one time axis.
+
+    Args:
+        frames: uint8 (K, H, W, 3), evenly spaced over the T seconds; they are drawn as they are.
+        waveform: (S,) samples in [-1, 1], evenly spaced over the T seconds.
+        pred: predicted events, bool (M, T, C).
+        true: annotated events, bool (M, T, C), or None where nobody knows.
+    """
+    pred = np.asarray(pred, bool)
+    every = pred if true is None else np.stack([pred, np.asarray(true, bool)])
+    active = np.argwhere(every.reshape(-1, *pred.shape).any((0, 2)).T)  # (class, modality), in that order
+    segments, height = pred.shape[1], 0.42 * max(1, len(active))
+    fig = Figure(figsize=(WIDTH, 2.1 + height), layout="constrained")
+    top, middle, bottom = fig.subplots(3, 1, sharex=True, height_ratios=[0.55, 0.6, height])
+    for k, image in enumerate(frames):
+        edges = k * segments / len(frames), (k + 1) * segments / len(frames)
+        top.imshow(image, extent=(*edges, 0, 1), aspect="auto", interpolation="nearest")
+        top.axvline(edges[1], color="white", linewidth=1)
+    samples = np.asarray(waveform, float)
+    borders = np.linspace(0, len(samples), min(len(samples), 700) + 1).astype(int)
+    parts = np.split(samples, borders[1:-1])
+    at = (borders[:-1] + borders[1:]) / 2 * segments / len(samples)
+    lowest, highest = [part.min() for part in parts], [part.max() for part in parts]
+    middle.fill_between(at, lowest, highest, color=COLOUR["audio"], linewidth=0.5)
+    middle.set_ylim(-1, 1)
+    for ax, name, y in ((top, "picture", 0.5), (middle, "sound", 0.0)):
+        ax.set_yticks([y], [name])
+        ax.tick_params(length=0, labelbottom=False)
+        ax.spines[:].set_visible(False)
+    _name_rows(bottom, [f"{CLASSES[c]}, {MODALITIES[m]}" for c, m in active] or ["no events"], segments)
+    top.set_xlim(0, segments)
+    top.set_ylim(0, 1)
+    for y, (c, m) in enumerate(active[::-1]):
+        if true is None:
+            strip(bottom, y, None, pred[m, :, c], MODALITIES[m])
+        else:
+            strip(bottom, y, pred[m, :, c], np.asarray(true)[m, :, c], MODALITIES[m])
+    top.set_title(title, fontsize=9, loc="left")
     return fig
 
 
