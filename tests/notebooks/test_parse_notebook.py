@@ -1,0 +1,107 @@
+"""The parsing notebook, run by papermill on a video and a run of the reader's own; and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+import papermill
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+from cmpie_lite.checkpoint import write_checkpoint
+from cmpie_lite.config import HAN, override
+from cmpie_lite.parse import COLUMNS
+from cmpie_lite.systems import config_to_facts
+from cmpie_lite.train import BEST, new_model
+from data_fetch.render import render_clip
+from data_fetch.scenes import make_scene
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+
+# Papermill and its kernel warn of their own dependencies' changes; that is not what these tests are about.
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+def run(folder: Path, **parameters: Any) -> nbformat.NotebookNode:
+    """Run the notebook with parameters; returns it with outputs."""
+    return papermill.execute_notebook(
+        str(NOTEBOOKS / "parse_a_video.ipynb"),
+        str(folder / "out.ipynb"),
+        parameters={"device": "cpu", "output_dir": str(folder / "out")} | parameters,
+        cwd=str(NOTEBOOKS),
+        progress_bar=False,
+    )
+
+
+def text_of(notebook: nbformat.NotebookNode) -> str:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "\n".join(str(o.get("text", "")) + str(o.get("data", {}).get("text/plain", "")) for o in outputs)
+
+
+def test_it_parses_a_readers_video_with_a_readers_run(tmp_path: Path) -> None:
+    """Threshold 0: the untrained model claims every class from start to end, twice."""
+    config = override(HAN, {"dim": 8, "ffn_dim": 8})
+    facts = {"config": config_to_facts(config), "source": "LLP-sim", "epoch": 1}
+    (tmp_path / "run").mkdir()
+    write_checkpoint(tmp_path / "run" / BEST, new_model(config, 1).state_dict(), facts)
+    clip = tmp_path / "mine.mp4"
+    render_clip(clip, make_scene(1, 0), size=16, fps=4.0, seconds=4.0)
+    paths = {"video": str(clip), "run_dir": str(tmp_path / "run")}
+    notebook = run(tmp_path, **paths, start=1.0, threshold=0.0)
+    text = text_of(notebook)
+    assert "video: your own" in text
+    assert "the extractors' weights are random, not trained" in text
+    assert "the parser was trained on LLP-sim, not on LLP" in text
+    assert "note: video ends 3.00 s after the start" in text
+    assert "DRAWING" not in text
+    assert "five points above" not in text  # nothing was trained
+    table = pd.read_csv(tmp_path / "out" / "mine" / "events.csv")
+    assert tuple(table.columns) == COLUMNS
+    assert len(table) == 50
+    assert set(table.onset) == {0}
+    assert set(table.offset) == {10}
+    assert len(json.loads((tmp_path / "out" / "mine" / "events.json").read_text())) == 50
+    html = [o.data["text/html"] for c in notebook.cells for o in c.get("outputs", []) if "data" in o
+            and "<video" in o.data.get("text/html", "")]  # fmt: skip
+    assert len(html) == 1
+    assert 'aria-label="Your video"' in html[0]
+    assert "autoplay" not in html[0]
+    assert "data:video/mp4;base64," in html[0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"vidoe": "a.mp4"}, "unknown parameter 'vidoe' = 'a.mp4'. Did you mean 'video'"),
+        ({"video": "nowhere.mp4"}, "ParseSettings.video = 'nowhere.mp4', expected a video file"),
+        ({"threshold": 2.0}, "ParseSettings.threshold = 2.0, expected a probability in [0, 1]"),
+    ],
+)
+def test_it_refuses_in_the_first_cell(tmp_path: Path, parameters: dict, message: str) -> None:
+    with pytest.raises(PapermillExecutionError) as error:
+        run(tmp_path, **parameters)
+    assert message in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_its_parameters_read_well() -> None:
+    shown = papermill.inspect_notebook(str(NOTEBOOKS / "parse_a_video.ipynb"))
+    assert list(shown) == "video run_dir weights start threshold device output_dir".split()
+    for name, parameter in shown.items():
+        assert parameter["inferred_type_name"] in ("float", "str"), name
+        assert parameter["help"], name
+
+
+def test_what_the_page_embeds_is_small() -> None:
+    assert (NOTEBOOKS / "parse_a_video.ipynb").stat().st_size < 500_000
+    notebook = nbformat.read(NOTEBOOKS / "parse_a_video.ipynb", as_version=4)
+    pages = [
+        str(o.get("data", {}).get("text/html", "")) for c in notebook.cells for o in c.get("outputs", [])
+    ]
+    video = [page for page in pages if "<video" in page]
+    assert len(video) == 1
+    assert len(video[0]) < 300_000
