@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
-NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+NOTEBOOKS := $(filter-out notebooks/out.ipynb,$(wildcard notebooks/*.ipynb))
 PARAMETERISED := notebooks/train.ipynb notebooks/table1.ipynb notebooks/table2.ipynb
 CHAPTERS := $(filter-out $(PARAMETERISED),$(NOTEBOOKS))
 
