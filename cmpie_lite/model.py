@@ -30,7 +30,7 @@ AUTHORS_UNUSED = ("audio_encoder.", "visual_encoder.", "cmt_encoder.", "hat_enco
 
 
 class ParseOutput(NamedTuple):
-    """What a model says of a batch: probabilities in [0, 1], and the weights behind them for plotting."""
+    """A batch parsed: probabilities in [0, 1], save `video`, which may pass 1 (see `Pooled`), and weights."""
 
     video: Float[Tensor, "B C"]
     audio: Float[Tensor, "B C"]
