@@ -12,6 +12,7 @@ from cmpie_lite.metrics import SCORES
 from cmpie_lite.published import published_scores
 from cmpie_lite.reporting import TITLES, about, check_comparable
 
+NBSP: Final = "\u00a0"  # a space at which no line breaks
 LEVELS: Final = ("segment", "event")
 HEADS: Final = {"audio": "Audio", "visual": "Visual", "av": "AV", "type": "Type@AV", "event": "Event@AV"}
 
@@ -55,7 +56,7 @@ def score_table(frame: pd.DataFrame, *, key: str = "system") -> Table:
     for name, group in frame.groupby(key, sort=False):
         mean, spread = 100 * group[list(SCORES)].mean(), 100 * group[list(SCORES)].std()
         rows[TITLES.get(str(name), str(name))] = {
-            m: f"{mean[m]:.1f}" + (f" ± {spread[m]:.1f}" if len(group) > 1 else "") for m in SCORES
+            m: f"{mean[m]:.1f}" + (f"{NBSP}±{NBSP}{spread[m]:.1f}" if len(group) > 1 else "") for m in SCORES
         }
     return Table(f"{about(frame)}. F-score in percent, mean ± standard deviation over seeds", by_level(rows))
 
@@ -66,7 +67,7 @@ def interval_table(frame: pd.DataFrame, intervals: pd.DataFrame, worse: str = "h
     chosen = intervals[(intervals.worse == worse) & (intervals.better != worse)]
     for row in chosen.to_dict("records"):
         mean, low, high = (100 * float(row[name]) for name in ("mean", "low", "high"))
-        text = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]" + " *" * (low > 0 or high < 0)
+        text = f"{mean:+.1f} [{low:+.1f},{NBSP}{high:+.1f}]" + f"{NBSP}*" * (low > 0 or high < 0)
         name = TITLES.get(str(row["better"]), str(row["better"]))
         rows.setdefault(name, {})[str(row["metric"])] = text
     over = "seeds and test videos" if intervals.videos.max() else "seeds"

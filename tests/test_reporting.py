@@ -236,12 +236,14 @@ def test_a_table_says_what_its_data_are() -> None:
 
 def test_cells_are_percent() -> None:
     frame = runs_frame([record("han", 1, 0.5), record("han", 2, 0.52)])
-    cells = score_table(frame).cells
+    cells = score_table(frame).cells.map(lambda text: text.replace("\u00a0", " "))
     assert cells.loc[("HAN", "segment"), "Audio"] == "51.0 ± 1.4"
     assert cells.loc[("HAN", "event"), "Event@AV"] == "51.9 ± 1.4"
     assert score_table(frame[frame.seed == 1]).cells.loc[("HAN", "segment"), "Audio"] == "50.0"
     frame = two_systems(6)
-    differences = interval_table(frame, paired(frame, "cmpie", "han")).cells
+    differences = interval_table(frame, paired(frame, "cmpie", "han")).cells.replace(
+        "\u00a0", " ", regex=True
+    )
     assert re.fullmatch(r"\+2\.\d \[\+1\.\d, \+2\.\d\] \*", differences.loc[("CM-PIE", "event"), "AV"])
     assert paper_table(1).cells.loc[("CM-CS+HAN", "segment"), "Visual"] == "57.6"
     assert "on LLP" in paper_table(2).title
