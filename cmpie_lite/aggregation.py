@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from cmpie_lite.attention import Attention, MultiHeadAttention, scaled_dot_product_attention
 from cmpie_lite.config import ModelConfig
-from cmpie_lite.labels import NUM_MODALITIES
+from cmpie_lite.labels import MODALITIES, NUM_MODALITIES
 
 
 class PrintedAttention(nn.Module):
@@ -48,27 +48,28 @@ class CrossModalAggregation(nn.Module):
 
     ĝ_t^m = δ_attn(f̂_t^m, F̂^a ⊕ F̂^v, F̂^a ⊕ F̂^v) for m in {a, v} (Eq. 8-9 for the HAN stream, 10-11 for the SA
     stream). ⊕ concatenates along tokens (2T keys of width D) or features (T keys of width 2D). A modality
-    that the configuration leaves out (Table 2, "w/o V" and "w/o A") passes through unchanged.
+    that the configuration leaves out (Table 2, "w/o V" and "w/o A") passes through unchanged. Modalities that
+    share a block ask it together, 2T queries at once: its keys and values are the same for both.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.concat_axis = -2 if config.cma_concat == "tokens" else -1
-        served = [m for m, use in enumerate((config.cma_audio, config.cma_visual)) if use]
-        self.served = served
-        count = 1 if config.cma_sharing == "per_stream" else len(served)
-        self.blocks = nn.ModuleList(attention_block(config) for _ in range(count))
+        self.served = [m for m, use in enumerate((config.cma_audio, config.cma_visual)) if use]
+        apart = [[m] for m in self.served]
+        self.askers = [self.served] if config.cma_sharing == "per_stream" else apart
+        self.blocks = nn.ModuleList(attention_block(config) for _ in self.askers)
 
     def forward(
         self, features: Float[Tensor, "B 2 T D"]
     ) -> tuple[Float[Tensor, "B 2 T D"], dict[str, Tensor]]:
         """Returns ĝ stacked like the input, and {"audio" and/or "visual": weights (B, T, K)}."""
-        audio, visual = features.unbind(dim=1)
-        context = torch.cat([audio, visual], dim=self.concat_axis)
-        aggregated, weights = [audio, visual], {}
-        for place, modality in enumerate(self.served):
-            block = self.blocks[min(place, len(self.blocks) - 1)]
-            aggregated[modality], weights[("audio", "visual")[modality]] = block(
-                aggregated[modality], context
-            )
+        aggregated = list(features.unbind(dim=1))
+        context = torch.cat(aggregated, dim=self.concat_axis)
+        weights = {}
+        for block, modalities in zip(self.blocks, self.askers, strict=True):
+            values, maps = block(torch.cat([aggregated[m] for m in modalities], dim=-2), context)
+            shares = (x.chunk(len(modalities), dim=-2) for x in (values, maps))
+            for modality, value, map_ in zip(modalities, *shares, strict=True):
+                aggregated[modality], weights[MODALITIES[modality]] = value, map_
         return torch.stack(aggregated, dim=1), weights

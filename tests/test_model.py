@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from cmpie_lite.aggregation import CrossModalAggregation
 from cmpie_lite.config import HAN, PRESETS, ModelConfig, override
 from cmpie_lite.errors import CheckpointError, ConfigError
 from cmpie_lite.losses import weak_label_loss
@@ -149,8 +150,9 @@ def test_every_parameter_receives_a_gradient(config: ModelConfig) -> None:
 def test_probabilities_and_weights(config: ModelConfig) -> None:
     parsed = build(config).eval()(*inputs())
     assert parsed.segments.shape == (3, 10, 2, 25)
-    for probs in parsed[:4]:
+    for probs in (parsed.audio, parsed.visual, parsed.segments):
         assert bool(((probs >= 0) & (probs <= 1)).all())
+    assert bool(((parsed.video >= 0) & (parsed.video < 2)).all())  # its weights sum to less than 2, not to 1
     for name, weights in parsed.weights.items():
         assert bool((weights >= 0).all()), name
         if name.startswith("sa."):
@@ -208,6 +210,23 @@ def test_ablation_rows_differ_only_in_their_blocks() -> None:
     assert sizes["without_visual"] == sizes["without_audio"] == full
     assert full - sa == 2 * (4 * 512 * 512 + 3 * 512)
     assert sa - han == sum(p.numel() for p in CMPIE(HAN).hans.parameters()) + (10 * 5 + 5) + (5 * 10 + 10)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"cma_concat": "features"}, {"cma_form": "residual_norm"}, {"heads": 4}]
+)
+def test_modalities_that_share_a_block_may_ask_it_together(changes: dict) -> None:
+    """Eq. 8-11: 2T queries at once read what each modality's T queries read alone."""
+    config = override(ModelConfig(), SMALL | changes)
+    torch.manual_seed(0)
+    together = CrossModalAggregation(config).eval()
+    (block,) = together.blocks
+    features = torch.randn(3, 2, 10, config.dim)
+    context = torch.cat(features.unbind(1), dim=together.concat_axis)
+    values, weights = together(features)
+    for m, modality in enumerate(("audio", "visual")):
+        alone = block(features[:, m], context)
+        torch.testing.assert_close((values[:, m], weights[modality]), tuple(alone))
 
 
 @pytest.mark.parametrize(("row", "kept"), [("without_visual", "audio"), ("without_audio", "visual")])
