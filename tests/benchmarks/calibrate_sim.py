@@ -65,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", choices=list(PRESETS), default="han")
     parser.add_argument("--seeds", type=int, default=3, help="training seeds 1..N, on the same data")
     parser.add_argument("--epochs", type=int, default=40, help="the steps of the schedule shrink with it")
+    parser.add_argument("--precision", default="float32", help="float32, tf32 or bfloat16")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--set", nargs="*", default=[], metavar="FIELD=VALUE", help="fields of SimConfig")
@@ -79,7 +80,8 @@ def main(arguments: list[str] | None = None) -> int:
     rows: dict[str, Sequence[float]] = {}
     for seed in range(1, options.seeds + 1):
         start = time.perf_counter()
-        recipe = TrainConfig(epochs=options.epochs, lr_step=max(1, options.epochs // 4), seed=seed)
+        schedule = {"epochs": options.epochs, "lr_step": max(1, options.epochs // 4)}
+        recipe = TrainConfig(**schedule, seed=seed, precision=options.precision)
         run = train(PRESETS[options.model], recipe, store, device=options.device)
         rows[f"seed {seed}"] = percent(evaluate(run.model, store.test))
         seconds = time.perf_counter() - start
