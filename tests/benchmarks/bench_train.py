@@ -27,6 +27,7 @@ from cmpie_lite.model import CMPIE
 from cmpie_lite.synthetic import SMALL, Features, simulate, write_official_layout
 from cmpie_lite.train import train_epoch
 from tests.benchmarks import plain
+from tests.oracles.training import PlainHAN
 
 
 def seconds(run: Callable[[], object], repeats: int) -> float:
@@ -83,7 +84,7 @@ def main() -> None:
     recipe = TrainConfig()
     half = override(recipe, {"precision": "bfloat16"})
     torch.manual_seed(0)
-    ours, theirs = CMPIE(HAN), plain.PlainHAN()
+    ours, theirs = CMPIE(HAN), PlainHAN()
     plain.load_weights(theirs, ours)
     fast = matmul_rate(torch.float32, 1024)
     slow = matmul_rate(torch.bfloat16, 1024)
@@ -145,7 +146,7 @@ def main() -> None:
         )
 
 
-def compare_losses(ours: CMPIE, theirs: plain.PlainHAN, split: Split, files: plain.VideoFiles) -> None:
+def compare_losses(ours: CMPIE, theirs: PlainHAN, split: Split, files: plain.VideoFiles) -> None:
     """Both sides must give the same loss on the same weights and videos."""
     ours.eval()
     theirs.eval()

@@ -1,7 +1,7 @@
 """The usual way to do this task, written plainly, as the baseline that the benchmarks measure against.
 
-One .npy file per video and modality behind a DataLoader, 80 frames of 2D features a video, a HAN of separate
-per-modality calls on PyTorch's own attention, batch-1 evaluation, scores by Python loops over videos.
+One .npy file per video and modality behind a DataLoader, 80 frames of 2D features a video, the plain HAN of
+tests/oracles/training.py, batch-1 evaluation, scores by Python loops over videos.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cmpie_lite.events import roll_to_events
 from cmpie_lite.labels import CLASSES
 from cmpie_lite.model import CMPIE
 from tests.benchmarks.bench_metrics import scores_one_video_at_a_time
+from tests.oracles.training import PlainHAN, loss_of
 
 
 class VideoFiles(Dataset):
@@ -36,53 +37,12 @@ class VideoFiles(Dataset):
         return {"label": self.weak[i]} | {ours: torch.from_numpy(x) for ours, x in features.items()}
 
 
-class PlainLayer(nn.Module):
-    def __init__(self, dim: int = 512) -> None:
-        super().__init__()
-        self.self_attention = nn.MultiheadAttention(dim, 1, dropout=0.1, batch_first=True)
-        self.cross_attention = nn.MultiheadAttention(dim, 1, dropout=0.1, batch_first=True)
-        self.linear1, self.linear2 = nn.Linear(dim, dim), nn.Linear(dim, dim)
-        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.drop = nn.Dropout(0.1)
-
-    def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        cross, _ = self.cross_attention(x, other, other)
-        own, _ = self.self_attention(x, x, x)
-        h = self.norm1(x + self.drop(cross) + self.drop(own))
-        return self.norm2(h + self.drop(self.linear2(self.drop(torch.relu(self.linear1(h))))))
-
-
-class PlainHAN(nn.Module):
-    """HAN with 80-frame input, one call per modality."""
-
-    def __init__(self, dim: int = 512, classes: int = 25) -> None:
-        super().__init__()
-        self.audio, self.visual_2d = nn.Linear(128, dim), nn.Linear(2048, dim)
-        self.visual_3d, self.fusion = nn.Linear(512, dim), nn.Linear(2 * dim, dim)
-        self.layer = PlainLayer(dim)
-        self.prob, self.frame, self.modality = (nn.Linear(dim, classes) for _ in range(3))
-
-    def forward(self, audio: Tensor, visual_2d: Tensor, visual_3d: Tensor) -> tuple[Tensor, ...]:
-        a = self.audio(audio)
-        frames = self.visual_2d(visual_2d).transpose(1, 2)
-        v = nn.functional.avg_pool1d(frames, 8).transpose(1, 2)
-        v = self.fusion(torch.cat([v, self.visual_3d(visual_3d)], -1))
-        x = torch.stack([self.layer(a, v), self.layer(v, a)], dim=2)
-        p = torch.sigmoid(self.prob(x))
-        w_t, w_m = torch.softmax(self.frame(x), 1), torch.softmax(self.modality(x), 2)
-        video, single = (w_t * w_m * p).sum((1, 2)), (w_t * p).sum(1)
-        return video, single[:, 0], single[:, 1], p
-
-
 def train_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader) -> float:
     """One epoch as such scripts have it; returns the mean loss."""
-    criterion, total = nn.BCELoss(), 0.0
+    total = 0.0
     model.train()
     for batch in loader:
-        y = batch["label"]
-        video, audio, visual, _ = (x.clamp(1e-7, 1 - 1e-7) for x in
-                                   model(batch["audio"], batch["visual_2d"], batch["visual_3d"]))  # fmt: skip
-        loss = criterion(audio, y) + criterion(visual, 0.9 * y + 0.05) + criterion(video, y)
+        loss = loss_of(model, *(batch[name] for name in ("audio", "visual_2d", "visual_3d", "label")))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
