@@ -23,7 +23,7 @@ from cmpie_lite.__main__ import assignment
 from cmpie_lite.analysis import analyse, deciding_videos
 from cmpie_lite.config import PRESETS, check_fields, require
 from cmpie_lite.data import FeatureStore
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.evaluate import decode, truth
 from cmpie_lite.experiment import Settings, known_fields, open_data, run_folder
 from cmpie_lite.many_runs import GridError, run_grid
@@ -170,19 +170,28 @@ def run_all(
 # ---------- readings ----------
 
 
-def ambiguity_jobs(settings: GridSettings) -> dict[tuple[str, str], list[Settings]]:
-    """("", "") -> CM-PIE by its default readings; (field, value) -> with that one changed. A job a seed."""
+def ambiguity_jobs(settings: GridSettings, only: Sequence[str] = ()) -> dict[tuple[str, str], list[Settings]]:
+    """("", "") -> CM-PIE by its default readings; (field, value) -> with that one changed. A job a seed.
+
+    Raises:
+        ConfigError: if one of `only` (none: all) has no readings.
+    """
+    known = readings()
+    if unknown := [name for name in only if name not in known]:
+        raise ConfigError(f"no readings of {unknown[0]!r}, expected some of {', '.join(known)}.")
     base = replace(settings, systems=["cmpie"])
     found = {("", ""): base.jobs()}
-    for name, values in readings().items():
-        for value in values:
+    for name in only or known:
+        for value in known[name]:
             found[name, str(value)] = replace(base, overrides={**settings.overrides, name: value}).jobs()
     return found
 
 
-def ambiguity_report(settings: GridSettings, command: str, *, progress: bool = True) -> dict[str, Any]:
-    """Every reading against the default over paired seeds; `effects` is what the book's register reads."""
-    groups = ambiguity_jobs(settings)
+def ambiguity_report(
+    settings: GridSettings, command: str, only: Sequence[str] = (), *, progress: bool = True
+) -> dict[str, Any]:
+    """Readings (of some fields, or all) against the default over paired seeds; the register reads `effects`."""
+    groups = ambiguity_jobs(settings, only)
     jobs = [job for group in groups.values() for job in group]
     store = open_data(jobs[0])
     records, videos = run_all(jobs, store, settings, progress)
@@ -204,7 +213,12 @@ def parser() -> argparse.ArgumentParser:
     )
     what = top.add_mutually_exclusive_group(required=True)
     what.add_argument("--table", type=int, choices=(1, 2), help="the systems of one of the paper's tables")
-    what.add_argument("--ambiguities", action="store_true", help="CM-PIE by every reading of the paper")
+    what.add_argument(
+        "--ambiguities",
+        nargs="*",
+        metavar="FIELD",
+        help="CM-PIE by every reading of the paper, or of some fields",
+    )
     top.add_argument("--systems", nargs="+", help="only these of the table's systems")
     top.add_argument("--seeds", type=int, nargs="+", default=list(default.seeds))
     top.add_argument("--epochs", type=int, default=default.epochs)
@@ -233,13 +247,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.systems:
             del given["systems"]
         settings = grid_settings(given, options.table or 2)
-        if options.ambiguities:
-            report, name = ambiguity_report(settings, command), "ambiguities"
+        if options.table is None:
+            report, name = ambiguity_report(settings, command, options.ambiguities), "ambiguities"
         else:
             report, name = table_report(settings, options.table, command), f"table{options.table}"
         runs = frame_of(report["runs"])
         print("\n".join(filter(None, (about(runs), caution(runs)))))
-        if not options.ambiguities:
+        if options.table is not None:
             print(score_table(runs).markdown())
             print(interval_table(runs, frame_of(report["intervals"])).markdown())
         path = options.report or Path(settings.output_dir or "out") / f"{name}.json"

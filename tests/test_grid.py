@@ -268,6 +268,14 @@ def test_every_reading_is_run_beside_the_default() -> None:
     assert default == ModelConfig(dropout=0.0)
     assert groups["sa_axis", "channel"][0].config == ModelConfig(dropout=0.0, sa_axis="channel")
     assert all([job.seeds for job in group] == [[1], [2]] for group in groups.values())
+    some = ambiguity_jobs(grid_settings({"seeds": 1}), ["heads", "sa_axis"])
+    assert list(some) == [
+        ("", ""),
+        ("heads", "4"),
+        ("heads", "8"),
+        ("sa_axis", "channel"),
+        ("sa_axis", "both"),
+    ]
 
 
 def test_effects_are_reading_minus_default_in_points(
@@ -319,6 +327,7 @@ def test_the_command_line_writes_a_report_that_is_read_again(
         (["--table", "1", "--systems", "hann"], "Settings.model = 'hann'"),
         (["--table", "1", "--systems", "cmpie", "ave"], "'han' and at least one more"),
         (["--ambiguities", "--set", "heads"], "NAME=VALUE"),
+        (["--ambiguities", "cma_axis"], "no readings of 'cma_axis', expected some of sa_axis"),
     ],
 )
 def test_the_command_line_refuses_in_one_line(
