@@ -190,7 +190,7 @@ def ambiguity_jobs(settings: GridSettings, only: Sequence[str] = ()) -> dict[tup
 def ambiguity_report(
     settings: GridSettings, command: str, only: Sequence[str] = (), *, progress: bool = True
 ) -> dict[str, Any]:
-    """Readings (of some fields, or all) against the default over paired seeds; the register reads `effects`."""
+    """Readings (of some fields, or all) against the default, paired; the register reads `effects`."""
     groups = ambiguity_jobs(settings, only)
     jobs = [job for group in groups.values() for job in group]
     store = open_data(jobs[0])
