@@ -28,9 +28,10 @@ import numpy as np
 from tqdm import tqdm
 
 from cmpie_lite.annotations import Annotations, SplitAnnotations, feature_name
-from cmpie_lite.data import CHUNK, FEATURES, SPLITS, install, split_header
+from cmpie_lite.data import CHUNK, FEATURES, SPLITS, split_header
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import FRAMES_PER_SEGMENT, NUM_SEGMENTS
+from cmpie_lite.store_files import install
 from data_fetch.files import require_space, whole_file, write_rows
 
 KINDS: Final = {  # folder -> tensor of the store, shape of a file; in the order of the tensors
@@ -162,7 +163,7 @@ def pack(
     source: str | None = None,
     progress: bool = True,
 ) -> PackReport:
-    """Pack the features of every annotated video into a store (see `cmpie_lite.data.open_store`).
+    """Pack the features of every annotated video into a store (see `cmpie_lite.store_files.open_store`).
 
     Killed at any moment and run again it goes on where it was and ends with the same bytes. A feature file
     that changes in between is noticed by its size and time, and its split packed anew.

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cmpie_lite.annotations import Annotations, SplitAnnotations, feature_name, read_annotations
-from cmpie_lite.data import digest_of, open_store
+from cmpie_lite.data import digest_of
 from cmpie_lite.errors import DataError
+from cmpie_lite.store_files import open_store
 from data_fetch import pack as module
 from data_fetch.pack import KINDS, PackReport, pool_frames, read_feature
 

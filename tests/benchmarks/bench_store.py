@@ -21,7 +21,8 @@ import numpy as np
 import torch
 
 from cmpie_lite.annotations import Annotations, SplitAnnotations, feature_name
-from cmpie_lite.data import FEATURES, LABELS, FeatureStore, Split, open_store, write_store
+from cmpie_lite.data import FEATURES, LABELS, FeatureStore, Split
+from cmpie_lite.store_files import open_store, write_store
 from data_fetch.pack import KINDS, pack
 
 FULL = {"train": 10_000, "val": 649, "test": 1200}
