@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cmpie_lite.config import PRESETS, TrainConfig, check_fields, override, require
-from cmpie_lite.data import MANIFEST, FeatureStore, open_store
+from cmpie_lite.data import FeatureStore
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.evaluate import Predictions, predict, score
 from cmpie_lite.record import run_record, write_predictions, write_record
+from cmpie_lite.store_files import MANIFEST, open_store
 from cmpie_lite.synthetic import FULL, SMALL, SimConfig, simulate
 from cmpie_lite.systems import SYSTEMS, Config
 from cmpie_lite.train import Run, check_batch, check_device, train

@@ -22,8 +22,8 @@ from typing import IO, Any, Final
 from tqdm import tqdm
 
 from cmpie_lite.errors import DataError
+from data_fetch.feature_files import array_fault
 from data_fetch.files import whole_file
-from data_fetch.pack import read_feature
 from data_fetch.sources import FEATURES_BYTES, LAYOUT
 
 MEMBER_BYTES: Final = 2**20  # the largest array, 80 x 2048 float32, has 655488 bytes with its header
@@ -104,18 +104,6 @@ def _write_checked(member: Member, folder: str, path: Path) -> None:
         reason = array_fault(temporary, folder)
         if reason:
             raise _BadArray(reason)
-
-
-def array_fault(path: Path, folder: str) -> str | None:
-    """What is wrong with a feature file (missing, shape, dtype, truncated, not finite), or None."""
-    import numpy as np
-
-    try:
-        values = read_feature(path, folder)
-    except DataError as error:
-        return str(error)
-    broken = int((~np.isfinite(values)).sum())
-    return f"{broken} values are not finite" if broken else None
 
 
 def _place(archive: Path, member: Member, count: int) -> tuple[str, str] | None:

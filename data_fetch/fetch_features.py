@@ -13,7 +13,8 @@ from typing import Final
 from tqdm import tqdm
 
 from cmpie_lite.errors import DataError
-from data_fetch.archives import array_fault, extract_features, unpacked_bytes
+from data_fetch.archives import extract_features, unpacked_bytes
+from data_fetch.feature_files import array_fault
 from data_fetch.files import require_space, sha256, whole_file, write_rows
 from data_fetch.sources import FEATURES_BYTES, FEATURES_URL, LAYOUT
 

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from cmpie_lite.annotations import Annotations, SplitAnnotations, read_annotations
 from cmpie_lite.config import TrainConfig
-from cmpie_lite.data import FeatureStore, open_store
+from cmpie_lite.data import FeatureStore
 from cmpie_lite.evaluate import evaluate, truth
 from cmpie_lite.metric_tables import trivial_references
 from cmpie_lite.metrics import ParsingScores
+from cmpie_lite.store_files import open_store
 from cmpie_lite.synthetic import FULL, SimConfig, simulate_features, write_official_layout
 from cmpie_lite.synthetic_labels import simulate_dense
 from cmpie_lite.systems import SYSTEMS, Config

@@ -13,7 +13,7 @@ import torch
 from cmpie_lite import experiment
 from cmpie_lite.__main__ import main
 from cmpie_lite.config import override
-from cmpie_lite.data import FeatureStore, open_store, write_store
+from cmpie_lite.data import FeatureStore
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.evaluate import Predictions
 from cmpie_lite.experiment import (
@@ -27,6 +27,7 @@ from cmpie_lite.experiment import (
 from cmpie_lite.labels import CLASS_INDEX
 from cmpie_lite.parse import event_table, write_events
 from cmpie_lite.record import read_predictions, read_records
+from cmpie_lite.store_files import open_store, write_store
 from cmpie_lite.synthetic import SMALL, simulate
 
 TINY = {"dim": 16, "ffn_dim": 16}

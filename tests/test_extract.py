@@ -194,7 +194,7 @@ def test_a_lost_worker_loses_no_video(clips: Path, tmp_path: Path) -> None:
 def test_command_line_from_clips_to_store(
     clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from cmpie_lite.data import open_store
+    from cmpie_lite.store_files import open_store
 
     feats, packed = tmp_path / "feats", tmp_path / "packed"
     extract = ["extract", str(clips / "videos"), "--out", str(feats), "--weights", "tiny", "--workers", "0"]

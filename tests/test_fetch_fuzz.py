@@ -18,9 +18,10 @@ from video_files import numbered, tone, write_video
 
 from cmpie_lite.annotations import read_annotations
 from cmpie_lite.errors import DataError
-from data_fetch.archives import array_fault, extract_features
+from data_fetch.archives import extract_features
 from data_fetch.batch import COLUMNS, Recipe, extract_many
 from data_fetch.extract import is_done
+from data_fetch.feature_files import array_fault
 from data_fetch.files import read_rows, write_rows
 from data_fetch.render import render_set
 from data_fetch.sources import LAYOUT

@@ -14,7 +14,7 @@ import torch
 
 from cmpie_lite import grid, many_runs
 from cmpie_lite.config import PRESETS, ModelConfig
-from cmpie_lite.data import FeatureStore, Split, write_store
+from cmpie_lite.data import FeatureStore, Split
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiment import run_folder
 from cmpie_lite.grid import (
@@ -32,6 +32,7 @@ from cmpie_lite.readings import readings
 from cmpie_lite.record import RECORD, read_predictions, read_records
 from cmpie_lite.reporting import PAPER_ROWS, frame_of, interval_of, read_report
 from cmpie_lite.seed_plots import difference_dots, seed_dots
+from cmpie_lite.store_files import write_store
 from cmpie_lite.systems import build
 from cmpie_lite.train import load_model
 

@@ -21,10 +21,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cmpie_lite.annotations import Annotations, SplitAnnotations, feature_name, read_annotations
-from cmpie_lite.data import digest_of, open_store
+from cmpie_lite.data import digest_of
 from cmpie_lite.errors import DataError
-from data_fetch import pack as module
-from data_fetch.pack import KINDS, PackReport, pool_frames, read_feature
+from cmpie_lite.store_files import open_store
+from data_fetch import pack_split
+from data_fetch.feature_files import read_feature
+from data_fetch.pack import PackReport, pack
+from data_fetch.pack_split import pool_frames
+from data_fetch.sources import LAYOUT
 
 SIZES = {"train": 5, "val": 3, "test": 2}
 STORE_FILES = {"store.json", "train.safetensors", "val.safetensors", "test.safetensors"}
@@ -48,7 +52,7 @@ def all_ids(annotations: Annotations) -> list[str]:
 
 def write_layout(folder: Path, ids: Sequence[str]) -> Path:
     """Write simulated features of these videos in the authors' layout."""
-    for kind, (_, shape) in KINDS.items():
+    for kind, shape in LAYOUT.items():
         (folder / kind).mkdir(parents=True, exist_ok=True)
         for video in ids:
             rng = np.random.default_rng([*video.encode(), *kind.encode()])
@@ -58,7 +62,7 @@ def write_layout(folder: Path, ids: Sequence[str]) -> Path:
 
 
 def run(feats: Path, annotations: Annotations, out: Path, **options: str) -> PackReport:
-    return module.pack(feats, annotations, out, progress=False, **options)  # type: ignore[arg-type]
+    return pack(feats, annotations, out, progress=False, **options)  # type: ignore[arg-type]
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -371,7 +375,7 @@ def counting(monkeypatch: pytest.MonkeyPatch, stop_at: int | None) -> Callable[[
             raise Stop
         return really(path, kind)
 
-    monkeypatch.setattr(module, "read_feature", read)
+    monkeypatch.setattr(pack_split, "read_feature", read)
     return lambda: calls
 
 
@@ -481,7 +485,7 @@ from test_pack import *
 
 torch.set_num_threads(1)  # or a forked process waits for threads that it does not have
 feats, out = map(Path, sys.argv[2:4])
-really, calls = module.read_feature, 0
+really, calls = pack_split.read_feature, 0
 
 def read(path, kind):
     global calls
@@ -490,7 +494,7 @@ def read(path, kind):
         os.kill(os.getpid(), signal.SIGKILL)
     return really(path, kind)
 
-module.read_feature = read
+pack_split.read_feature = read
 for kill_at in map(int, sys.argv[4:]):
     if (child := os.fork()) == 0:
         if kill_at < 0:

@@ -9,12 +9,12 @@ import pytest
 
 from cmpie_lite.annotations import read_annotations
 from cmpie_lite.config import PRESETS, TrainConfig, override
-from cmpie_lite.data import open_store
 from cmpie_lite.errors import DataError
 from cmpie_lite.evaluate import evaluate
 from cmpie_lite.events import Event
 from cmpie_lite.labels import CLASS_INDEX, CLASSES, NUM_SEGMENTS
 from cmpie_lite.metric_tables import trivial_references
+from cmpie_lite.store_files import open_store
 from cmpie_lite.train import train
 from data_fetch.__main__ import main
 from data_fetch.decode import read_frames, read_waveform

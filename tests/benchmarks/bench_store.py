@@ -21,8 +21,10 @@ import numpy as np
 import torch
 
 from cmpie_lite.annotations import Annotations, SplitAnnotations, feature_name
-from cmpie_lite.data import FEATURES, LABELS, FeatureStore, Split, open_store, write_store
-from data_fetch.pack import KINDS, pack
+from cmpie_lite.data import FEATURES, LABELS, FeatureStore, Split
+from cmpie_lite.store_files import open_store, write_store
+from data_fetch.pack import pack
+from data_fetch.sources import LAYOUT
 
 FULL = {"train": 10_000, "val": 649, "test": 1200}
 SMALL = {"train": 500, "val": 50, "test": 50}
@@ -102,7 +104,7 @@ def step_pack(folder: Path, sizes: dict[str, int]) -> str:
     count = max(20, sum(sizes.values()) // 10)
     ids = tuple(f"video{i:06d}_0_10" for i in range(count))
     rng = np.random.default_rng(1)
-    for kind, (_, shape) in KINDS.items():
+    for kind, shape in LAYOUT.items():
         (folder / "feats" / kind).mkdir(parents=True)
         values = rng.random(shape, dtype=np.float32)
         for video in ids:

@@ -32,9 +32,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from cmpie_lite.config import PRESETS, ModelConfig, TrainConfig, override
-from cmpie_lite.data import FeatureStore, Split, open_store
+from cmpie_lite.data import FeatureStore, Split
 from cmpie_lite.record import environment
 from cmpie_lite.seeds import Stack, Stepper, train_seeds
+from cmpie_lite.store_files import open_store
 from cmpie_lite.synthetic import FULL, SMALL, simulate
 from cmpie_lite.train import Run, arithmetic, check_device, new_model, train
 
