@@ -80,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     three.add_argument("video", type=Path, help="a video file (needs the extra 'extract')")
     three.add_argument("--run-dir", type=Path, required=True, help="folder of a trained run")
     three.add_argument("--start", type=float, default=0.0, help="first second to parse; ten are")
+    three.add_argument("--silent-audio", action="store_true", help="take a video without sound as silent")
     three.add_argument("--weights", default="published", help="of the extractors: published, random or tiny")
     three.add_argument("--threshold", type=float, default=THRESHOLD)
     three.add_argument("--output-dir", type=Path, default=Path("out/parse"))
@@ -131,7 +132,7 @@ def run_parse(options: argparse.Namespace) -> int:
     device = check_device(options.device)
     model, facts = load_model(options.run_dir, device)
     networks = load_networks(options.weights, device)
-    features = extract_video(options.video, networks, start=options.start)
+    features = extract_video(options.video, networks, start=options.start, silent_audio=options.silent_audio)
     parsed = parse_features(model, features.audio, features.visual_2d, features.visual_3d)
     for caution in cautions(facts.get("source"), networks.trained):
         print(f"WARNING: {caution}")

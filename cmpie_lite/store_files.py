@@ -40,7 +40,7 @@ MANIFEST: Final = "store.json"
 
 
 def file_hash(path: Path) -> str:
-    """sha256 of a file."""
+    """The file's sha256, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from cmpie_lite.errors import DataError
-from data_fetch.sources import FEATURES_URL, RAW_HOST
+from data_fetch.sources import FEATURES_URL, RAW_HOST, SOURCE_FILE
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".ts", ".3gp")
 
@@ -48,7 +48,7 @@ def run_videos(args: argparse.Namespace) -> int:
 
 
 def run_extract(args: argparse.Namespace) -> int:
-    from data_fetch.batch import MANIFEST, SOURCE, Recipe, extract_many
+    from data_fetch.batch import MANIFEST, Recipe, extract_many
 
     paths = [
         path
@@ -71,7 +71,7 @@ def run_extract(args: argparse.Namespace) -> int:
     )
     if args.weights != "published":
         print(f"WARNING: {args.weights} extractors: the features are NOT those a trained model expects.")
-    source = args.source or _read_source(paths[0].parent / SOURCE)
+    source = args.source or _read_source(paths[0].parent / SOURCE_FILE)
     alone = len(paths) == 1 and args.scheduler is None and args.workers is None
     workers = 0 if alone else args.workers
     rows = extract_many(paths, args.out, recipe, workers=workers, scheduler=args.scheduler, source=source)

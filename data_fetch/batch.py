@@ -22,12 +22,11 @@ from tqdm import tqdm
 from cmpie_lite.errors import DataError
 from data_fetch.extract import extract_video, is_done, video_id, write_features
 from data_fetch.files import read_rows, whole_file, write_rows
-from data_fetch.sources import WEIGHTS
+from data_fetch.sources import SOURCE_FILE, WEIGHTS
 from data_fetch.weights import KINDS, Networks, load_networks, published_path
 
 MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("id", "status", "notes")  # status: ok, refused (the file's fault), failed (the machine's)
-SOURCE: Final = "source.txt"
 SCHEDULER_SECONDS: Final = 10.0  # to answer
 LOST_WORKERS: Final = 3  # a video that took so many workers with it is given up
 
@@ -138,7 +137,7 @@ def _write_source(out: Path, source: str, recipe: Recipe) -> None:
     text = source
     if recipe.weights != "published":
         text += f", RANDOM extractors ({recipe.weights}, seed {recipe.seed})"
-    path = out / SOURCE
+    path = out / SOURCE_FILE
     before = path.read_text(encoding="utf-8").strip() if path.is_file() else text
     if before != text:
         raise DataError(f"{out} holds features of {before!r}, not of {text!r}. Choose another --out.")

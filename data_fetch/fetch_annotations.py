@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from cmpie_lite.errors import DataError
-from data_fetch.files import sha256
+from cmpie_lite.store_files import file_hash
 from data_fetch.sources import ANNOTATION_FILES, AUDIO_2020, AUDIO_2024, RAW_HOST
 
 VERSIONS: Final = ("2020", "2024", "both")
@@ -42,7 +42,7 @@ def _fetch(path: Path, remote: str, expected: str, base_url: str, pause: float) 
     import pooch
     import requests
 
-    if path.is_file() and sha256(path) == expected:
+    if path.is_file() and file_hash(path) == expected:
         return path
     url = f"{base_url}/{remote}"
     downloader = pooch.HTTPDownloader(timeout=30)

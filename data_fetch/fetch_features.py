@@ -13,9 +13,10 @@ from typing import Final
 from tqdm import tqdm
 
 from cmpie_lite.errors import DataError
+from cmpie_lite.store_files import file_hash
 from data_fetch.archives import extract_features, unpacked_bytes
 from data_fetch.feature_files import array_fault
-from data_fetch.files import require_space, sha256, whole_file, write_rows
+from data_fetch.files import require_space, whole_file, write_rows
 from data_fetch.sources import FEATURES_BYTES, FEATURES_URL, LAYOUT
 
 ARCHIVE: Final = "llp_features.archive"
@@ -106,7 +107,7 @@ def compare_checksum(archive: Path, record: Path) -> dict[str, object]:
 
     The authors publish no checksum: this finds a copy that changed or broke, not one that was wrong at first.
     """
-    found: dict[str, object] = {"bytes": archive.stat().st_size, "sha256": sha256(archive)}
+    found: dict[str, object] = {"bytes": archive.stat().st_size, "sha256": file_hash(archive)}
     if record.is_file():
         try:
             before = json.loads(record.read_text(encoding="utf-8"))

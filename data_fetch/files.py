@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import errno
-import hashlib
 import os
 import shutil
 import tempfile
@@ -46,12 +45,6 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise DataError(f"{path}: writing failed ({error.strerror}). Make room, and run again.") from error
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def sha256(path: Path) -> str:
-    """The file's sha256, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def require_space(folder: Path, needed: int, what: str) -> None:

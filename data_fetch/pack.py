@@ -24,11 +24,10 @@ from cmpie_lite.errors import DataError
 from cmpie_lite.store_files import install
 from data_fetch.files import require_space, write_rows
 from data_fetch.pack_split import BadFile, complete, plan
-from data_fetch.sources import LAYOUT
+from data_fetch.sources import LAYOUT, SOURCE_FILE
 
 MISSING: Final = "missing.csv"
 VIDEO_BYTES: Final = 4 * sum(math.prod(shape) for shape in FEATURES.values())
-SOURCE_FILE: Final = "source.txt"  # beside the three folders: what features are that are not LLP's own
 
 
 @dataclass(frozen=True)

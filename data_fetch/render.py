@@ -19,6 +19,7 @@ from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASS_INDEX, NUM_SEGMENTS, SEGMENT_SECONDS
 from data_fetch.files import whole_file
 from data_fetch.scenes import Scene, draw, make_scene, play
+from data_fetch.sources import SOURCE_FILE
 
 SECONDS: Final = NUM_SEGMENTS * SEGMENT_SECONDS
 SOUND_RATE: Final = 16_000
@@ -62,7 +63,7 @@ def render_set(
         path = videos / f"{video[:11]}.mp4"
         if not path.is_file():
             render_clip(path, scene, size=size, fps=fps, seed=seed)
-    with whole_file(videos / "source.txt") as temporary:
+    with whole_file(videos / SOURCE_FILE) as temporary:
         temporary.write_text("rendered clips\n", encoding="utf-8")
     return everything
 

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from cmpie_lite.errors import DataError
+from cmpie_lite.store_files import file_hash
 from data_fetch import networks as arch
-from data_fetch.files import sha256, whole_file
+from data_fetch.files import whole_file
 from data_fetch.sources import WEIGHTS
 
 KINDS: Final = ("published", "random", "tiny")
@@ -111,7 +112,7 @@ def published_path(name: str, folder: Path | None = None) -> Path:
     prefix = path.stem.rsplit("-", 1)[1]
     if not path.is_file():
         _download(url, path, prefix)
-    found = sha256(path)
+    found = file_hash(path)
     if not found.startswith(prefix):
         raise DataError(f"{path}: sha256 {found[:8]}..., expected {prefix}... Remove it and run again.")
     return path

@@ -9,10 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from video_files import numbered, write_video
 
 from cmpie_lite import experiment
 from cmpie_lite.__main__ import main
-from cmpie_lite.config import override
+from cmpie_lite.checkpoint import write_checkpoint
+from cmpie_lite.config import HAN, override
 from cmpie_lite.data import FeatureStore
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.evaluate import Predictions
@@ -29,6 +31,8 @@ from cmpie_lite.parse import event_table, write_events
 from cmpie_lite.record import read_predictions, read_records
 from cmpie_lite.store_files import open_store, write_store
 from cmpie_lite.synthetic import SMALL, simulate
+from cmpie_lite.systems import config_to_facts
+from cmpie_lite.train import BEST, new_model
 
 TINY = {"dim": 16, "ffn_dim": 16}
 QUICK = {"preset": "smoke", "epochs": 1, "overrides": TINY, "dataset": "sim", "device": "cpu"}
@@ -185,6 +189,22 @@ def test_the_command_line_refuses_in_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert len(error.splitlines()) == 1
+
+
+def test_a_silent_video_is_parsed_when_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = write_video(tmp_path / "mute.mp4", [numbered(0)] * 80, 8.0)
+    config = override(HAN, {"dim": 8, "ffn_dim": 8})
+    facts = {"config": config_to_facts(config), "source": "LLP-sim", "epoch": 1}
+    (tmp_path / "run").mkdir()
+    write_checkpoint(tmp_path / "run" / BEST, new_model(config, 1).state_dict(), facts)
+    words = ["parse", str(clip), "--run-dir", str(tmp_path / "run"), "--weights", "tiny", "--device", "cpu",
+             "--output-dir", str(tmp_path / "out")]  # fmt: skip
+    assert main(words) == 2
+    assert "no audio track" in capsys.readouterr().err
+    assert main([*words, "--silent-audio"]) == 0
+    out = capsys.readouterr().out
+    assert "note: no audio track: taken as silence" in out
+    assert (tmp_path / "out" / "mute" / "events.csv").is_file()
 
 
 def test_an_event_table_reads_like_the_timeline(tmp_path: Path) -> None:
