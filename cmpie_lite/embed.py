@@ -51,15 +51,16 @@ def timeline_explorer(
     """Timelines with a threshold and the ten scores.
 
     Args:
-        videos: each with `id` (text), `segments` (T, M, C) and `video` (C) probabilities, `true_audio` and
-            `true_visual` (T, C) bool.
+        videos: each with `id` (text), `segments` (T, M, C) probabilities and `video` (C) as MMIL pools them,
+            where what passes 1 counts as 1 (no threshold is higher), `true_audio` and `true_visual` (T, C)
+            bool.
         classes: the C class names.
     """
     data = [
         {
             "id": str(v["id"]),
             "segments": _integers(v["segments"]),
-            "video": _integers(v["video"]),
+            "video": _integers(np.minimum(v["video"], 1.0)),
             "true_audio": np.asarray(v["true_audio"]).astype(int).tolist(),
             "true_visual": np.asarray(v["true_visual"]).astype(int).tolist(),
         }

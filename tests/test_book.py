@@ -367,6 +367,7 @@ def videos_of(p: dict[str, np.ndarray]) -> list[dict[str, Any]]:
 def test_the_pages_scores_are_those_of_the_package(threshold: float, gate: bool) -> None:
     p = probabilities(int(100 * threshold))
     p["segments"][4, 3, 0, 7], p["video"][4, 7] = threshold, threshold  # exactly on it: counts as positive
+    p["video"][3, :9] *= 1.9  # a pooled video score may pass 1
     data = json_of(embed.timeline_explorer(videos_of(p), [f"c{i}" for i in range(25)]))
     script = f"""
         const e = require({json.dumps(str(STATIC / "explorer.js"))});
@@ -388,7 +389,7 @@ def test_the_pages_scores_are_those_of_the_package(threshold: float, gate: bool)
 
 def test_explorers_refuse_what_they_cannot_draw() -> None:
     p = probabilities(0, videos=4)
-    p["video"][0, 0] = 1.5
+    p["segments"][0, 0, 0, 0] = 1.5
     with pytest.raises(ValueError, match=r"1\.5, expected all in \[0, 1\]"):
         embed.timeline_explorer(videos_of(p), ["c"] * 25)
     with pytest.raises(ValueError, match=r"\(2, 3, 4\), expected \(H, 3, 5\)"):
