@@ -199,7 +199,8 @@ def ambiguity_report(
     pairs = [(label[key], label["", ""]) for key in groups if label[key] != label["", ""]]
     report = make_report(records, pairs, command, key="changed", videos=videos)
     effects = effects_of(label, frame_of(report["intervals"]))
-    return report | {"seed_list": report["seeds"], "seeds": len(report["seeds"]), "effects": effects}
+    counted = {"seed_list": report["seeds"], "seeds": len(report["seeds"])}
+    return report | counted | {"base": label["", ""], "effects": effects}
 
 
 # ---------- command line ----------

@@ -209,6 +209,30 @@ def test_register_shows_what_was_measured_and_says_what_was_not() -> None:
     assert register.effect("sa_axis", "segment", stored) == "default"
 
 
+def test_the_registers_summary_ranks_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def effect(mean: float) -> dict[str, Any]:
+        points = {"mean": mean, "low": mean - 0.5, "high": mean + 0.5}
+        return {"metric": "segment_type", **points, "all": {"segment_type": points, "event_type": points}}
+
+    stored = {
+        "source": "LLP-sim", "seeds": 10, "epochs": 20, "base": "dim=128", "command": "the command",
+        "machine": "a machine",
+        "effects": {"heads": {"4": effect(0.2), "8": effect(-0.9)}, "sa_axis": {"both": effect(0.8)}},
+    }  # fmt: skip
+    path = tmp_path / "ambiguities.json"
+    path.write_text(json.dumps(stored))
+    monkeypatch.setattr(register, "RESULTS", path)
+    page = register.markdown()
+    assert "LLP-sim, which is not LLP: 10 paired seeds, 20 epochs, every run with `dim=128`" in page
+    assert "Of 3 readings, 2 move" in page
+    assert "`sa_axis=both`, `heads=8`. Half an interval is about 0.5 points" in page
+    rows = [line for line in page.splitlines() if line.startswith(("| `sa_axis=", "| `heads="))]
+    assert [row.split("`")[1] for row in rows] == ["sa_axis=both", "heads=4", "heads=8"]
+    assert [row.count("*") for row in rows] == [2, 0, 2]
+
+
 # ---------- ledger ----------
 
 

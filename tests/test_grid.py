@@ -295,7 +295,7 @@ def test_effects_are_reading_minus_default_in_points(
     assert effect["low"] <= effect["mean"] <= effect["high"]
     assert effect["metric"] == "segment_type"
     assert effect["all"]["segment_type"]["mean"] == effect["mean"]
-    assert (report["seeds"], report["command"]) == (2, "a command")
+    assert (report["seeds"], report["base"], report["command"]) == (2, base, "a command")
 
 
 # ---------- command line, stored reports ----------
