@@ -200,7 +200,7 @@ def summary(stored: dict[str, Any]) -> list[str]:
         "",
         f"Of {len(rows)} readings, {len(matter)} move segment Type@AV by more than their interval"
         + (f": {', '.join(matter)}. " if matter else ". ")
-        + f"Half an interval is about {width:.1f} points, so an effect much smaller than that would not show; "
+        + f"Half an interval is about {width:.1f} points: a much smaller effect would not show; "
         "and of twenty readings without any effect, one would be starred by chance.",
         "",
         "| reading | segment Type@AV | event Type@AV |",
