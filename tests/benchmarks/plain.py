@@ -37,12 +37,18 @@ class VideoFiles(Dataset):
         return {"label": self.weak[i]} | {ours: torch.from_numpy(x) for ours, x in features.items()}
 
 
+def inputs(batch: dict[str, Tensor], model: nn.Module, *more: str) -> list[Tensor]:
+    """A batch's features, and what else is named, on the device of the model."""
+    device = next(model.parameters()).device
+    return [batch[name].to(device) for name in ("audio", "visual_2d", "visual_3d", *more)]
+
+
 def train_epoch(model: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader) -> float:
     """One epoch as such scripts have it; returns the mean loss."""
     total = 0.0
     model.train()
     for batch in loader:
-        loss = loss_of(model, *(batch[name] for name in ("audio", "visual_2d", "visual_3d", "label")))
+        loss = loss_of(model, *inputs(batch, model, "label"))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -82,10 +88,10 @@ def evaluate(model: nn.Module, files: VideoFiles, tables: list[pd.DataFrame]) ->
     audio, visual = [], []
     with torch.no_grad():
         for sample in DataLoader(files, batch_size=1):
-            video, _, _, p = model(sample["audio"], sample["visual_2d"], sample["visual_3d"])
-            gated = (p[0] >= 0.5) & (video[0] >= 0.5)
-            audio.append(gated[:, 0].numpy())
-            visual.append(gated[:, 1].numpy())
+            video, _, _, p = model(*inputs(sample, model))
+            gated = ((p[0] >= 0.5) & (video[0] >= 0.5)).cpu().numpy()
+            audio.append(gated[:, 0])
+            visual.append(gated[:, 1])
     return score_all(audio, visual, files.ids, tables)
 
 
