@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cmpie_lite.config import HAN, PRESETS, TrainConfig, override
 from cmpie_lite.data import Split
-from cmpie_lite.evaluate import decode, evaluate, predict, score
+from cmpie_lite.evaluate import decode, evaluate, predict, score, truth
 from cmpie_lite.losses import weak_label_loss
 from cmpie_lite.model import CMPIE
 from cmpie_lite.record import environment
@@ -88,7 +88,8 @@ def main() -> None:
     words.add_argument("--repeats", type=int, default=3)
     options = words.parse_args()
     torch.set_num_threads(options.threads)
-    store = simulate(override(SMALL, {"num_train": options.train, "num_val": 1, "num_test": options.test}))
+    val = max(1, round(options.train * 649 / 10_000))  # LLP's proportion
+    store = simulate(override(SMALL, {"num_train": options.train, "num_val": val, "num_test": options.test}))
     recipe = TrainConfig()
     half = override(recipe, {"precision": "bfloat16"})
     torch.manual_seed(0)
@@ -102,16 +103,16 @@ def main() -> None:
     )
 
     with tempfile.TemporaryDirectory() as folder:
-        write_files(Path(folder), store.train, store.test)
+        write_files(Path(folder), *store.splits.values())
         feats = Path(folder) / "feats"
         files = plain.VideoFiles(feats, store.train.ids, store.train.weak)
         loader = DataLoader(files, batch_size=16, shuffle=True, drop_last=True)
-        tests = plain.VideoFiles(feats, store.test.ids, store.test.weak)
+        vals, tests = (plain.VideoFiles(feats, split.ids, split.weak) for split in (store.val, store.test))
         compare_losses(ours, theirs, store.train, files)
-        tables = [
-            plain.annotation_table(store.test.ids, roll.numpy())
-            for roll in (store.test.dense_audio, store.test.dense_visual)
-        ]
+        val_tables, tables = (
+            [plain.annotation_table(split.ids, roll.numpy()) for roll in truth(split)]
+            for split in (store.val, store.test)
+        )
         store = store.to(device)
         predictions = predict(ours, store.test)
         audio, visual = ([x.numpy() for x in rolls] for rolls in decode(predictions))
@@ -124,13 +125,23 @@ def main() -> None:
                 lambda: evaluate(ours, store.test).as_dict(),
                 lambda: plain.evaluate(theirs, tests, tables),
             ),
-            "training epoch": (
+            "training, one pass": (
                 lambda: train_epoch(ours, adam(ours), store.train, recipe, 0),
                 lambda: plain.train_epoch(theirs, plain_adam(theirs), loader),
             ),
-            "training epoch, bfloat16": (
+            "training, one pass in bfloat16": (
                 lambda: train_epoch(ours, adam(ours), store.train, half, 0),
                 lambda: plain.train_epoch(theirs, plain_adam(theirs), loader),
+            ),
+            f"training epoch: a pass, then {val} validation videos": (
+                lambda: (
+                    train_epoch(ours, adam(ours), store.train, recipe, 0),
+                    evaluate(ours, store.val),
+                ),
+                lambda: (
+                    plain.train_epoch(theirs, plain_adam(theirs), loader),
+                    plain.evaluate(theirs, vals, val_tables),
+                ),
             ),
         }
         for name, (run, reference) in pairs.items():
