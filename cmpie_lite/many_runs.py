@@ -31,10 +31,12 @@ from cmpie_lite.systems import build, config_to_facts
 from cmpie_lite.train import BEST, check_device
 
 SCHEDULER_SECONDS: Final = 10.0
-LOST_WORKERS: Final = 3  # a run that took this many workers with it is given up
-# Dask has its workers hand every freed tensor back to the system (MALLOC_TRIM_THRESHOLD_): a third of a training
-# step's time then goes into fetching the pages again.
-KEEP_MEMORY: Final = {"distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": "1"}}
+DASK: Final = {
+    "distributed.scheduler.allowed-failures": 3,  # a run that took this many workers with it is given up
+    # By default workers hand every freed tensor back to the system (MALLOC_TRIM_THRESHOLD_): a third of a
+    # training step's time then goes into fetching the pages again.
+    "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": "1"},
+}
 
 
 class GridError(RuntimeError):
@@ -171,9 +173,7 @@ def on_dask(
             f"a grid of several processes needs Dask: pip install 'dask[distributed]' ({error})."
         ) from error
 
-    stack.enter_context(
-        dask.config.set({"distributed.scheduler.allowed-failures": LOST_WORKERS, **KEEP_MEMORY})
-    )
+    stack.enter_context(dask.config.set(DASK))
     threads = 1
     if scheduler:
         try:

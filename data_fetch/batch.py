@@ -20,6 +20,7 @@ import torch
 from tqdm import tqdm
 
 from cmpie_lite.errors import DataError
+from cmpie_lite.many_runs import DASK, SCHEDULER_SECONDS
 from data_fetch.extract import extract_video, is_done, video_id, write_features
 from data_fetch.files import read_rows, whole_file, write_rows
 from data_fetch.sources import SOURCE_FILE, WEIGHTS
@@ -27,8 +28,6 @@ from data_fetch.weights import KINDS, Networks, load_networks, published_path
 
 MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("id", "status", "notes")  # status: ok, refused (the file's fault), failed (the machine's)
-SCHEDULER_SECONDS: Final = 10.0  # to answer
-LOST_WORKERS: Final = 3  # a video that took so many workers with it is given up
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def _on_dask(
     import dask
     from distributed import Client, LocalCluster, as_completed
 
-    stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": LOST_WORKERS}))
+    stack.enter_context(dask.config.set(DASK))
     if scheduler is None:
         cores = os.cpu_count() or 1
         count = min(len(videos), workers or (1 if recipe.device != "cpu" else max(1, cores // 2)))

@@ -233,6 +233,19 @@ def test_the_longest_run_is_known_before_it_starts() -> None:
         assert size_of(job) == sum(p.numel() for p in build(job.config).parameters())
 
 
+def test_local_workers_keep_the_memory_they_free() -> None:
+    import dask
+    from distributed import Client, LocalCluster
+
+    with (
+        dask.config.set(many_runs.DASK),
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster) as client,
+    ):
+        assert client.submit(os.environ.get, "MALLOC_TRIM_THRESHOLD_").result() is None
+        assert client.submit(os.environ.get, "OMP_NUM_THREADS").result() == "1"
+
+
 def test_a_scheduler_that_is_not_there(
     given: dict[str, Any], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
