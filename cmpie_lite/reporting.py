@@ -189,7 +189,7 @@ def caution(frame: pd.DataFrame) -> str:
     if int(str(first.videos).split("/")[0]) < SIZES["small"].num_train:
         notes.append("The data set is a toy that tests the plumbing: ITS SCORES MEAN NOTHING.")
     if first.epochs < TrainConfig().epochs:
-        notes.append(f"Epochs: {first.epochs} of the recipe's {TrainConfig().epochs}, so undertrained.")
+        notes.append(f"Epochs: {first.epochs} of the recipe's {TrainConfig().epochs}.")
     return " ".join(notes)
 
 
