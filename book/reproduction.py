@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from book import register
 from cmpie_lite.claims import UNTESTED, claims_of, judge
-from cmpie_lite.reporting import about, caution, frame_of, read_report
+from cmpie_lite.reporting import PAPER_ROWS, TITLES, about, caution, frame_of, read_report
 from cmpie_lite.score_tables import interval_table, score_table
 from cmpie_lite.systems import PAPER_ONLY
 
@@ -97,6 +97,9 @@ def never_run(stored: Mapping[int, Mapping[str, Any]]) -> list[str]:
     for table in TABLES:
         if stored.get(table, {}).get("source") != "LLP":
             lines += [f"- Table {table} on LLP. With the features packed: `{command(table, 'llp')}`"]
+        ran = set(frame_of(stored[table]["runs"]).system) if table in stored else set(PAPER_ROWS[table])
+        if left := [TITLES[name] for name in PAPER_ROWS[table] if name not in ran]:
+            lines += [f"- {', '.join(left)}: in no stored run of Table {table}. `{command(table, 'sim')}`"]
     lines += [f"- {row}, a row of Table 1. {reason}" for row, reason in PAPER_ONLY.items()]
     effects = register.results().get("effects", {})
     missing = [
