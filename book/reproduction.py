@@ -110,7 +110,7 @@ def never_run(stored: Mapping[int, Mapping[str, Any]]) -> list[str]:
     ]
     if missing:
         lines += [
-            f"- {len(missing)} readings of the [register](ambiguity_register.md) have no measured effect: "
+            f"- Readings of the [register](ambiguity_register.md) without a measured effect, {len(missing)}: "
             f"{', '.join(missing)}. `python -m cmpie_lite.grid --ambiguities --seeds 1 2 3 4 5 6 7 8 9 10 "
             "--report book/results/ambiguities.json`"
         ]
