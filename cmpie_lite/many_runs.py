@@ -33,13 +33,9 @@ from cmpie_lite.train import BEST, check_device
 SCHEDULER_SECONDS: Final = 10.0
 DASK: Final = {
     "distributed.scheduler.allowed-failures": 3,  # a run that took this many workers with it is given up
-    # By Dask's default workers hand every freed tensor back to the system: a third of a training step's time
-    # then goes into fetching the pages again. These keep up to 1 GiB, and blocks of up to 32 MiB among it.
-    "distributed.nanny.pre-spawn-environ": {
-        "OMP_NUM_THREADS": "1",
-        "MALLOC_TRIM_THRESHOLD_": str(2**30),
-        "MALLOC_MMAP_THRESHOLD_": str(2**25),
-    },
+    # By default workers hand every freed tensor back to the system (MALLOC_TRIM_THRESHOLD_): a third of a
+    # training step's time then goes into fetching the pages again.
+    "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": "1"},
 }
 
 
