@@ -233,9 +233,12 @@ def test_the_longest_run_is_known_before_it_starts() -> None:
         assert size_of(job) == sum(p.numel() for p in build(job.config).parameters())
 
 
-def test_local_workers_keep_the_memory_they_free() -> None:
+def test_local_workers_keep_the_memory_they_free(monkeypatch: pytest.MonkeyPatch) -> None:
     import dask
     from distributed import Client, LocalCluster
+
+    for name in ("MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS"):  # Dask lets what is set outside win
+        monkeypatch.delenv(name, raising=False)
 
     with (
         dask.config.set(many_runs.DASK),
