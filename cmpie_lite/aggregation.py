@@ -55,9 +55,8 @@ class CrossModalAggregation(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.concat_axis = -2 if config.cma_concat == "tokens" else -1
-        self.served = [m for m, use in enumerate((config.cma_audio, config.cma_visual)) if use]
-        apart = [[m] for m in self.served]
-        self.askers = [self.served] if config.cma_sharing == "per_stream" else apart
+        served = [m for m, use in enumerate((config.cma_audio, config.cma_visual)) if use]
+        self.askers = [served] if config.cma_sharing == "per_stream" else [[m] for m in served]
         self.blocks = nn.ModuleList(attention_block(config) for _ in self.askers)
 
     def forward(
