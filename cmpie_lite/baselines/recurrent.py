@@ -82,12 +82,18 @@ class AudioGuidedAttention(nn.Module):
 
     In AVE the tokens v_i are the 49 regions of a 7 x 7 map. Here they are two, the segment's 2D and its 3D
     feature, each projected to D: all that features pooled to one frame a segment leave to choose from.
+
+    Each is normed before and after its projection. Features of networks that end in a ReLU are positive:
+    a first few steps of Adam on thousands of them at once move every token together and far, the LSTM
+    behind saturates, and without the norms the visual branch never learned anything.
     """
 
     def __init__(self, dim: int, attention_dim: int) -> None:
         super().__init__()
-        self.visual_2d = nn.Linear(VISUAL_2D_DIM, dim)
-        self.visual_3d = nn.Linear(VISUAL_3D_DIM, dim)
+        self.visual_2d, self.visual_3d = (
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, dim), nn.LayerNorm(dim))
+            for width in (VISUAL_2D_DIM, VISUAL_3D_DIM)
+        )
         self.token = nn.Linear(dim, dim)
         self.guide = nn.Linear(AUDIO_DIM, dim)
         self.from_token = nn.Linear(dim, attention_dim, bias=False)
