@@ -1,7 +1,7 @@
 """The ambiguity register: what the paper leaves open, the readings, our default, the measured effect.
 
 One entry per field of `ModelConfig` that the paper does not settle; tests hold the two to each other. Effects
-come from `book/results/ambiguities.json` where it exists:
+come from the reports `book/results/ambiguities*.json`, one for each width that was measured:
 
     {"source": "LLP-sim", "seeds": 10, "epochs": 20, "base": "dim=128", "command": "...", "machine": "...",
      "effects": {"sa_axis": {"channel": {"metric": "event_type", "mean": -0.4, "low": -0.9, "high": 0.1}}}}
@@ -15,12 +15,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from cmpie_lite.config import ModelConfig, TrainConfig
+from cmpie_lite.intervals import leaves_out_zero
 
-RESULTS = Path(__file__).parent / "results" / "ambiguities.json"
+RESULTS = Path(__file__).parent / "results"
 
 # Fields that the paper settles: the rows of Table 2 and d = 512.
 SETTLED = frozenset({"segment_attention", "cma_audio", "cma_visual", "dim"})
@@ -163,36 +165,43 @@ def command(field: str, value: Any) -> str:
     return f"papermill notebooks/train.ipynb out.ipynb -p overrides '{json.dumps({field: value})}'"
 
 
-def results() -> dict[str, Any]:
-    """The stored effects, or an empty mapping where none have been measured."""
-    return json.loads(RESULTS.read_text(encoding="utf8")) if RESULTS.exists() else {}
+def results() -> list[dict[str, Any]]:
+    """The stored reports, in the order of their file names; none where nothing has been measured."""
+    return [json.loads(path.read_text(encoding="utf8")) for path in sorted(RESULTS.glob("ambiguities*.json"))]
 
 
-def effect(field: str, value: Any, stored: dict[str, Any]) -> str:
-    """A reading's measured effect, or that it has not been measured."""
+def measured(field: str, value: Any, stored: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a report has of a reading, or None."""
+    return stored["effects"].get(field, {}).get(str(value))
+
+
+def width(stored: Mapping[str, Any]) -> int:
+    """D of the models that a report measured."""
+    changed = dict(part.split("=") for part in stored["base"].split(",") if part)
+    return int(changed.get("dim", default("dim")))
+
+
+def effect(field: str, value: Any, stored: Mapping[str, Any]) -> str:
+    """A reading's effect as a report has it, or that it was not measured."""
     if value == default(field):
         return "default"
-    found = stored.get("effects", {}).get(field, {}).get(str(value))
+    found = measured(field, value, stored)
     if found is None:
         return "not run here"
     metric = found["metric"].replace("_", " ")
     return f"{found['mean']:+.2f} [{found['low']:+.2f}, {found['high']:+.2f}] {metric}"
 
 
-def leaves_out_zero(points: dict[str, float]) -> bool:
-    return points["low"] > 0 or points["high"] < 0
-
-
-def summary(stored: dict[str, Any]) -> list[str]:
-    """What was measured and how, and every measured reading, the one that helps most first."""
+def summary(stored: Mapping[str, Any]) -> list[str]:
+    """What one report measured and how, and every measured reading, the one that helps most first."""
     effects = stored["effects"]
     rows = [(f"`{field}={value}`", found) for field in effects for value, found in effects[field].items()]
     rows.sort(key=lambda row: -row[1]["mean"])
-    matter = [name for name, found in rows if leaves_out_zero(found)]
-    width = statistics.median((found["high"] - found["low"]) / 2 for _, found in rows)
+    matter = [name for name, found in rows if leaves_out_zero(found["low"], found["high"])]
+    half = statistics.median((found["high"] - found["low"]) / 2 for _, found in rows)
     also = f", every run with `{stored['base']}`" if stored["base"] else ""
     lines = [
-        "## Which readings matter",
+        f"### At D = {width(stored)}",
         "",
         f"Measured on {stored['source']}, which is {'' if stored['source'] == 'LLP' else 'not '}LLP: "
         f"{stored['seeds']} paired seeds, {stored['epochs']} epochs{also}. Points of F-score on the test "
@@ -200,7 +209,7 @@ def summary(stored: dict[str, Any]) -> list[str]:
         "",
         f"Of {len(rows)} readings, {len(matter)} move segment Type@AV by more than their interval"
         + (f": {', '.join(matter)}. " if matter else ". ")
-        + f"Half an interval is about {width:.1f} points: a much smaller effect would not show; "
+        + f"Half an interval is about {half:.1f} points: a much smaller effect would not show; "
         "and of twenty readings without any effect, one would be starred by chance.",
         "",
         "| reading | segment Type@AV | event Type@AV |",
@@ -208,7 +217,8 @@ def summary(stored: dict[str, Any]) -> list[str]:
     ]
     for name, found in rows:
         cells = [
-            f"{x['mean']:+.2f} [{x['low']:+.2f}, {x['high']:+.2f}]{' *' * leaves_out_zero(x)}"
+            f"{x['mean']:+.2f} [{x['low']:+.2f}, {x['high']:+.2f}]"
+            + " *" * leaves_out_zero(x["low"], x["high"])
             for x in (found["all"]["segment_type"], found["all"]["event_type"])
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
@@ -217,16 +227,18 @@ def summary(stored: dict[str, Any]) -> list[str]:
 
 def markdown() -> str:
     """The register as Markdown: what was measured, one heading per field, then the recipe."""
-    stored = results()
-    if stored:
-        lines = summary(stored)
-    else:
-        lines = [
+    reports = results()
+    lines = ["## Which readings matter", ""]
+    for stored in reports:
+        lines += summary(stored)
+    if not reports:
+        lines += [
             "No effect has been measured yet; each entry gives the command that trains with another reading.",
             "",
         ]
     for field, entry in ENTRIES.items():
         other = next(v for v in entry.readings if v != default(field))
+        heads = ["reading", *(f"effect at D = {width(stored)}" for stored in reports)]
         lines += [
             f"## {field}",
             "",
@@ -234,10 +246,11 @@ def markdown() -> str:
             "",
             f"The paper: {entry.paper}",
             "",
-            f"| `{field}` | reading | effect |",
-            "|---|---|---|",
+            f"| `{field}` | {' | '.join(heads)} |",
+            "|---" * (1 + len(heads)) + "|",
             *(
-                f"| `{value}` | {text} | {effect(field, value, stored)} |"
+                " | ".join([f"| `{value}`", text, *(effect(field, value, stored) for stored in reports)])
+                + " |"
                 for value, text in entry.readings.items()
             ),
             "",

@@ -1,7 +1,7 @@
 """What is reproduced, what is not, what was never run: the page, made of the stored reports and nothing else.
 
-Reports are what `python -m cmpie_lite.grid` writes, in `book/results/`: table1.json, table2.json,
-ambiguities.json. A file that is not there is a run that was never made, and the page says so.
+Reports are what `python -m cmpie_lite.grid` writes, in `book/results/`: table1.json, table2.json, and for the
+register ambiguities*.json. A file that is not there is a run that was never made, and the page says so.
 """
 
 from __future__ import annotations
@@ -101,12 +101,13 @@ def never_run(stored: Mapping[int, Mapping[str, Any]]) -> list[str]:
         if left := [TITLES[name] for name in PAPER_ROWS[table] if name not in ran]:
             lines += [f"- {', '.join(left)}: in no stored run of Table {table}. `{command(table, 'sim')}`"]
     lines += [f"- {row}, a row of Table 1. {reason}" for row, reason in PAPER_ONLY.items()]
-    effects = register.results().get("effects", {})
+    measured = register.results()
     missing = [
         f"`{field}={value}`"
         for field, entry in register.ENTRIES.items()
         for value in entry.readings
-        if value != register.default(field) and str(value) not in effects.get(field, {})
+        if value != register.default(field)
+        and not any(register.measured(field, value, report) for report in measured)
     ]
     if missing:
         lines += [

@@ -31,6 +31,11 @@ class Interval(NamedTuple):
     videos: int  # 0: the interval is over seeds alone
 
 
+def leaves_out_zero(low: float, high: float) -> bool:
+    """Whether an interval tells the sign of what it is of; such ones are starred."""
+    return low > 0 or high < 0
+
+
 def bootstrap_interval(
     values: npt.ArrayLike, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
 ) -> Interval:

@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 
 import pandas as pd
 
+from cmpie_lite.intervals import leaves_out_zero
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.published import published_scores
 from cmpie_lite.reporting import TITLES, about, check_comparable
@@ -67,7 +68,7 @@ def interval_table(frame: pd.DataFrame, intervals: pd.DataFrame, worse: str = "h
     chosen = intervals[(intervals.worse == worse) & (intervals.better != worse)]
     for row in chosen.to_dict("records"):
         mean, low, high = (100 * float(row[name]) for name in ("mean", "low", "high"))
-        text = f"{mean:+.1f} [{low:+.1f},{NBSP}{high:+.1f}]" + f"{NBSP}*" * (low > 0 or high < 0)
+        text = f"{mean:+.1f} [{low:+.1f},{NBSP}{high:+.1f}]" + f"{NBSP}*" * leaves_out_zero(low, high)
         name = TITLES.get(str(row["better"]), str(row["better"]))
         rows.setdefault(name, {})[str(row["metric"])] = text
     over = "seeds and test videos" if intervals.videos.max() else "seeds"

@@ -221,9 +221,9 @@ def test_the_registers_summary_ranks_what_was_measured(
         "machine": "a machine",
         "effects": {"heads": {"4": effect(0.2), "8": effect(-0.9)}, "sa_axis": {"both": effect(0.8)}},
     }  # fmt: skip
-    path = tmp_path / "ambiguities.json"
-    path.write_text(json.dumps(stored))
-    monkeypatch.setattr(register, "RESULTS", path)
+    wide = stored | {"base": "precision=bfloat16", "effects": {"heads": {"8": effect(1.5)}}}
+    monkeypatch.setattr(register, "RESULTS", tmp_path)
+    (tmp_path / "ambiguities_narrow.json").write_text(json.dumps(stored))
     page = register.markdown()
     assert "LLP-sim, which is not LLP: 10 paired seeds, 20 epochs, every run with `dim=128`" in page
     assert "Of 3 readings, 2 move" in page
@@ -231,6 +231,13 @@ def test_the_registers_summary_ranks_what_was_measured(
     rows = [line for line in page.splitlines() if line.startswith(("| `sa_axis=", "| `heads="))]
     assert [row.split("`")[1] for row in rows] == ["sa_axis=both", "heads=4", "heads=8"]
     assert [row.count("*") for row in rows] == [2, 0, 2]
+    (tmp_path / "ambiguities.json").write_text(json.dumps(wide))
+    page = register.markdown()
+    assert page.index("### At D = 512") < page.index("### At D = 128")
+    assert "| `heads` | reading | effect at D = 512 | effect at D = 128 |" in page
+    row = "| `8` | Eight. | +1.50 [+1.00, +2.00] segment type | -0.90 [-1.40, -0.40] segment type |"
+    assert row in page
+    assert "| `4` | Four. | not run here | +0.20 [-0.30, +0.70] segment type |" in page
 
 
 # ---------- ledger ----------

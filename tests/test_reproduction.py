@@ -28,7 +28,7 @@ def report(source: str, gap: float, seeds: int = 6) -> dict[str, Any]:
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(reproduction, "RESULTS", tmp_path)
     monkeypatch.setattr(reproduction.reports, "__defaults__", (tmp_path,))
-    monkeypatch.setattr(register, "RESULTS", tmp_path / "ambiguities.json")
+    monkeypatch.setattr(register, "RESULTS", tmp_path)
     return tmp_path
 
 
