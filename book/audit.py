@@ -230,7 +230,7 @@ def markdown() -> str:
         f"({row['event_' + b]})** brings the two means nearest to print: {segment:.2f} against "
         f"{row['segment_type']} and {event:.2f} against {row['event_type']}. The segment level then agrees; "
         f"the event level keeps {abs(row['event_type'] - event):.2f} that no exchange explains. We compare "
-        "with the printed cells and mark them.",
+        "with the printed cells, unchanged.",
         "",
         "## The sentences",
         "",

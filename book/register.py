@@ -51,12 +51,18 @@ ENTRIES: dict[str, Entry] = {
             "the channel attention that the paper cites.",
             "both": "Both, each from the same features; the two weights are multiplied.",
         },
-        "The words, the figure and the index agree with each other; only the sum sign disagrees.",
+        "“The importance of each segment”, the figure and the index ask for one weight a segment; the sum "
+        "sign, “along the segment dimension” and the likeness to channel attention for one a channel. We "
+        "follow the first.",
     ),
     "sa_squeeze": Entry(
         "Mean or sum before the network?",
         "The text says “the average feature representation is computed”; Eq. 4 prints a sum.",
-        {"mean": "Average.", "sum": "Sum, as printed. The network sees inputs T or D times larger."},
+        {
+            "mean": "Average.",
+            "sum": "Sum, over whatever `sa_axis` averages: by default the D channels. Eq. 4's own sum, over "
+            'T, is `{"sa_axis": "channel", "sa_squeeze": "sum"}`.',
+        },
         "A first linear layer can undo the factor; the mean keeps its inputs small at the start.",
     ),
     "sa_layers": Entry(
@@ -112,7 +118,7 @@ ENTRIES: dict[str, Entry] = {
             "residual_norm": "The same, then a residual connection and a layer norm.",
             "printed": "Eq. 1 and nothing else. CMA then has no parameters.",
         },
-        "A “block” without a parameter could not be learned; every δ_attn of HAN's code has projections.",
+        "Every δ_attn of HAN's code has projections; “block” suggests something that is learned.",
     ),
     "cma_sharing": Entry(
         "One CMA block per stream, or one per modality too?",
@@ -207,7 +213,7 @@ def summary(stored: Mapping[str, Any]) -> list[str]:
         f"{stored['seeds']} paired seeds, {stored['epochs']} epochs{also}. Points of F-score on the test "
         "split, reading minus default; 95 % intervals over seeds and test videos.",
         "",
-        f"Of {len(rows)} readings, {len(matter)} move segment Type@AV by more than their interval"
+        f"Of {len(rows)} readings, {len(matter)} have an interval of segment Type@AV that leaves out zero"
         + (f": {', '.join(matter)}. " if matter else ". ")
         + f"Half an interval is about {half:.1f} points: a much smaller effect would not show; "
         "and of twenty readings without any effect, one would be starred by chance.",

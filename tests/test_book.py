@@ -226,7 +226,7 @@ def test_the_registers_summary_ranks_what_was_measured(
     (tmp_path / "ambiguities_narrow.json").write_text(json.dumps(stored))
     page = register.markdown()
     assert "LLP-sim, which is not LLP: 10 paired seeds, 20 epochs, every run with `dim=128`" in page
-    assert "Of 3 readings, 2 move" in page
+    assert "Of 3 readings, 2 have an interval of segment Type@AV that leaves out zero" in page
     assert "`sa_axis=both`, `heads=8`. Half an interval is about 0.5 points" in page
     rows = [line for line in page.splitlines() if line.startswith(("| `sa_axis=", "| `heads="))]
     assert [row.split("`")[1] for row in rows] == ["sa_axis=both", "heads=4", "heads=8"]
