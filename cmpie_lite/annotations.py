@@ -68,10 +68,11 @@ def read_annotations(folder: str | Path, version: str = "2024", *, strict: bool 
         folder: where the csv files stand, by their published names.
         version: dense audio labels as corrected in "2024", or of "2020", with which all papers evaluate; they
             differ in three rows, of two test videos.
-        strict: raise on the kinds of fault in `FATAL`; otherwise report them and leave the row out.
+        strict: raise on the kinds of fault in `FATAL`, on an empty split, and where most videos of val and
+            test have no row in a dense file; otherwise report faulty rows and leave them out.
 
     Raises:
-        DataError: missing files; an unknown version; if strict, rows with a fatal fault, by file and line.
+        DataError: missing files; an unknown version; what `strict` names, by file and line.
     """
     folder = Path(folder)
     if version not in AUDIO_FILES:
@@ -110,7 +111,23 @@ def read_annotations(folder: str | Path, version: str = "2024", *, strict: bool 
             f"{len(fatal)} faulty rows in {folder}:\n  {shown}{' ...' if len(fatal) > 5 else ''}\n"
             "Correct them, or read with strict=False, which leaves such rows out and reports them."
         )
+    if strict:
+        _check_coverage(folder, weak, {AUDIO_FILES[version]: audio.named, VISUAL_FILE: visual.named})
     return Annotations(train, val, test, version, tuple(faults))
+
+
+def _check_coverage(folder: Path, weak: Mapping[str, WeakRows], named: Mapping[str, np.ndarray]) -> None:
+    """Refuse what no row alone shows: an empty split, or a dense file that is not of these videos."""
+    for split, name in WEAK_FILES.items():
+        if not weak[split]:
+            raise DataError(f"{folder / name} names no video, expected the {split} split: is it whole?")
+    for name, classes in named.items():
+        found, videos = int(classes.any(1).sum()), len(classes)
+        if 2 * found < videos:
+            raise DataError(
+                f"{folder / name} has events of {found} of the {videos} val and test videos, expected most "
+                "of them: is it whole, and are its ids written as in the other files?"
+            )
 
 
 def _drop_shared_ids(weak: dict[str, WeakRows], faults: list[Fault]) -> None:

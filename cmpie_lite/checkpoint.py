@@ -6,9 +6,12 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from uuid import uuid4
 
 import safetensors.torch
 import torch
@@ -17,7 +20,8 @@ from torch import Tensor, nn
 
 from cmpie_lite.errors import CheckpointError
 
-FORMAT = "cmpie_lite checkpoint 1"
+STALE_SECONDS: Final = 3600.0
+FORMAT: Final = "cmpie_lite checkpoint 2"
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -26,16 +30,21 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         CheckpointError: if it cannot be written; the old file is then still there, and no partial one.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = path.with_name(f".{path.name}.{uuid4().hex}.part")  # process ids repeat between machines
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for old in path.parent.glob(f".{path.name}.*.part"):  # of a process that was killed here
+            with suppress(OSError):
+                if time.time() - old.stat().st_mtime > STALE_SECONDS:
+                    old.unlink()
         with partial.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         here = next(p for p in (path.parent, *path.parent.parents) if p.exists())
         free = shutil.disk_usage(here).free
         raise CheckpointError(
@@ -47,7 +56,8 @@ def replace_file(path: Path, content: bytes) -> None:
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write named tensors and JSON facts to one file, atomically."""
     plain = {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
-    header = {"format": FORMAT, "facts": json.dumps(facts), "sha256": digest(plain)}
+    text = json.dumps(facts)
+    header = {"format": FORMAT, "facts": text, "sha256": digest(plain, text)}
     replace_file(path, safetensors.torch.save(plain, metadata=header))
 
 
@@ -68,17 +78,25 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path} is not a readable safetensors file: {error}. Delete it to start anew."
         ) from error
     if header.get("format") != FORMAT:
-        raise CheckpointError(f"{path} has format {header.get('format')!r}, expected {FORMAT!r}.")
-    if digest(tensors) != header.get("sha256"):
         raise CheckpointError(
-            f"{path} is corrupt: its tensors do not have the checksum it was written with. Delete it."
+            f"{path} has format {header.get('format')!r}, expected {FORMAT!r}: train again with this version."
+        )
+    if digest(tensors, header["facts"]) != header["sha256"]:
+        raise CheckpointError(
+            f"{path} is corrupt: its content does not have the checksum it was written with. Delete it."
         )
     return tensors, json.loads(header["facts"])
 
 
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over names and bytes, in the order of the names."""
-    sha = hashlib.sha256()
+def check_writable(folder: Path) -> None:
+    """Raise `CheckpointError` now where a run could not save its first epoch."""
+    replace_file(folder / ".writable", b"")
+    (folder / ".writable").unlink()
+
+
+def digest(tensors: Mapping[str, Tensor], facts: str) -> str:
+    """sha256 over the facts, then names and bytes in the order of the names."""
+    sha = hashlib.sha256(facts.encode())
     for name in sorted(tensors):
         sha.update(name.encode())
         sha.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().data)

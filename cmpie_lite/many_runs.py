@@ -10,11 +10,13 @@ scheduler gives the run to another. Workers of a scheduler elsewhere must see th
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from functools import lru_cache
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -25,12 +27,14 @@ from cmpie_lite.data import FeatureStore
 from cmpie_lite.errors import DataError
 from cmpie_lite.evaluate import predict, score
 from cmpie_lite.experiment import Settings, open_data, run_experiment, run_folder
-from cmpie_lite.record import RECORD, read_records, run_record, write_predictions, write_record
+from cmpie_lite.record import PREDICTIONS, RECORD, read_records, run_record, write_predictions, write_record
+from cmpie_lite.run_files import BEST
 from cmpie_lite.seeds import train_seeds
-from cmpie_lite.systems import build, config_to_facts
-from cmpie_lite.train import BEST, check_device
+from cmpie_lite.systems import build, config_to_facts, signature
+from cmpie_lite.train import check_device
 
 SCHEDULER_SECONDS: Final = 10.0
+ONE_AT_A_TIME: Final = threading.Lock()  # a worker of several threads has one generator of random numbers
 DASK: Final = {
     "distributed.scheduler.allowed-failures": 3,  # a run that took this many workers with it is given up
     # By default workers hand every freed tensor back to the system (MALLOC_TRIM_THRESHOLD_): a third of a
@@ -54,19 +58,24 @@ def data_of(dataset: Any, data_dir: str, preset: Any) -> FeatureStore:
 
 def run_job(job: Settings, threads: int) -> dict[str, Any]:
     """Train and test one run where this is called; returns its record."""
-    torch.set_num_threads(threads)
-    store = data_of(job.dataset, job.data_dir, job.preset)
-    return run_experiment(job, store)[0].record
+    with ONE_AT_A_TIME:
+        torch.set_num_threads(threads)
+        store = data_of(job.dataset, job.data_dir, job.preset)
+        return run_experiment(job, store)[0].record
 
 
 def finished(job: Settings, store: FeatureStore) -> dict[str, Any] | None:
-    """The record of a run that is already there, made by the same config and recipe on the same data."""
+    """The record of a run that is whole, of the same architecture, config and recipe, on the same data."""
     folder = run_folder(job, store, job.seeds[0])
-    if not (folder / RECORD).exists():
+    if not all((folder / name).exists() for name in (RECORD, PREDICTIONS, BEST)):
         return None
     record = read_records(folder)[0]
-    wanted = config_to_facts(job.config), asdict(job.recipe(job.seeds[0])), store.digest
-    return record if (record["config"], record["recipe"], record["data"]["sha256"]) == wanted else None
+    wanted: dict[str, Any] = {
+        "config": config_to_facts(job.config),
+        "recipe": asdict(job.recipe(job.seeds[0])),
+    }
+    wanted |= {"parameters": signature(job.config), "data": {**record["data"], "sha256": store.digest}}
+    return record if {name: record.get(name) for name in wanted} == wanted else None
 
 
 # ---------- all runs ----------
@@ -189,9 +198,10 @@ def on_dask(
         client = stack.enter_context(Client(stack.enter_context(cluster)))
     futures = {}
     for i, job in sorted(jobs.items(), key=lambda item: size_of(item[1]), reverse=True):  # the longest first
-        there = replace(job, output_dir=str(run_folder(job, store, 0).parents[2].absolute()))
-        key = f"run-{store.digest[:8]}-{name_of(job)}-{job.epochs}"
-        futures[client.submit(run_job, there, threads, key=key, pure=False)] = i
+        data_dir = str(Path(job.data_dir).absolute()) if job.data_dir else ""
+        output_dir = str(run_folder(job, store, 0).parents[2].absolute())
+        there = replace(job, data_dir=data_dir, output_dir=output_dir)
+        futures[client.submit(run_job, there, threads, pure=False)] = i
     for future in as_completed(futures):
         yield futures[future], future.exception() or future.result()
 
@@ -200,22 +210,28 @@ def run_together(jobs: dict[int, Settings], store: FeatureStore) -> Iterator[tup
     """All seeds of a configuration at once; leaves the same files as single runs, save the last epoch's."""
     alike = groupby(jobs.items(), key=lambda item: name_of(replace(item[1], seeds=[0])))
     for _, group in alike:
-        items = list(group)
-        first, seeds = items[0][1], [job.seeds[0] for _, job in items]
-        device = check_device(first.device)
-        recipe = first.recipe(seeds[0])
-        graph = device.type == "cuda"
-        runs = train_seeds(first.config, recipe, store, seeds, device=device, cuda_graph=graph)
-        for (i, job), seed, run in zip(items, seeds, runs, strict=True):
-            folder, recipe = run_folder(job, store, seed), job.recipe(seed)
-            predictions = predict(run.model, store.test)
-            record = run_record(
-                job.model, job.config, recipe, store, run, score(predictions, store.test), device
-            )
-            record["together"] = seeds  # with dropout the runs are a function of this list
-            facts = {"config": record["config"], "recipe": record["recipe"], "source": store.source,
-                     "data": store.digest, "epoch": run.best_epoch}  # fmt: skip
-            write_checkpoint(folder / BEST, run.model.state_dict(), facts)
-            write_predictions(folder, predictions, store.test.ids, store.source)
-            write_record(folder, record)
-            yield i, record
+        numbers, same = zip(*group, strict=True)
+        try:
+            outcomes: Sequence[dict[str, Any] | BaseException] = run_seeds(same, store)
+        except (ValueError, OSError, RuntimeError) as error:
+            outcomes = [error] * len(same)
+        yield from zip(numbers, outcomes, strict=True)
+
+
+def run_seeds(jobs: Sequence[Settings], store: FeatureStore) -> list[dict[str, Any]]:
+    """The records of jobs that differ in nothing but the seed, trained at once."""
+    first, seeds, records = jobs[0], [job.seeds[0] for job in jobs], []
+    device, recipe = check_device(first.device), first.recipe(seeds[0])
+    runs = train_seeds(first.config, recipe, store, seeds, device=device, cuda_graph=device.type == "cuda")
+    for job, seed, run in zip(jobs, seeds, runs, strict=True):
+        folder, recipe = run_folder(job, store, seed), job.recipe(seed)
+        predictions = predict(run.model, store.test)
+        record = run_record(job.model, job.config, recipe, store, run, score(predictions, store.test), device)
+        record["together"] = seeds  # with dropout the runs are a function of this list
+        facts = {name: record[name] for name in ("config", "recipe", "parameters")}
+        facts |= {"source": store.source, "data": store.digest, "epoch": run.best_epoch}
+        write_checkpoint(folder / BEST, run.model.state_dict(), facts)
+        write_predictions(folder, predictions, store.test.ids, store.source)
+        write_record(folder, record)
+        records.append(record)
+    return records

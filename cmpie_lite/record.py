@@ -24,7 +24,7 @@ from cmpie_lite.data import FeatureStore
 from cmpie_lite.errors import DataError
 from cmpie_lite.evaluate import Predictions
 from cmpie_lite.metrics import ParsingScores
-from cmpie_lite.systems import Config, config_to_facts
+from cmpie_lite.systems import Config, config_to_facts, signature
 from cmpie_lite.train import Run
 
 RECORD, PREDICTIONS = "record.json", "predictions.safetensors"
@@ -75,6 +75,7 @@ def run_record(
     return {
         "model": name,
         "config": config_to_facts(config),
+        "parameters": signature(config),
         "recipe": asdict(recipe),
         "data": {
             "source": store.source,
@@ -92,8 +93,8 @@ def run_record(
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write `record.json`, atomically."""
-    replace_file(folder / RECORD, (json.dumps(record, indent=1) + "\n").encode())
+    """Write `record.json`, atomically; a number that is none raises ValueError."""
+    replace_file(folder / RECORD, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
 
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
@@ -101,9 +102,14 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
     records = []
     for path in sorted(folder.rglob(RECORD)):
         try:
-            records.append(json.loads(path.read_text()))
+            record = json.loads(path.read_text())
+            if lacking := [
+                name for name in ("model", "config", "recipe", "data", "test") if name not in record
+            ]:
+                raise ValueError(f"it has no {', '.join(lacking)}")
         except (OSError, ValueError) as error:
             raise DataError(f"{path} is not a run record ({error}): delete it and run again.") from error
+        records.append(record)
     return records
 
 

@@ -38,6 +38,7 @@ from cmpie_lite.train import (
     arithmetic,
     check_batch,
     check_device,
+    check_finite,
     epoch_seed,
     learning_rate,
     loss_of,
@@ -127,6 +128,7 @@ def train_seeds(
         raise ConfigError(f"cuda_graph=True on device {str(device)!r}, expected a CUDA device: leave it out.")
     check_batch(recipe, store.train)
     check_trainable(store.train)
+    truth(store.val)
     train_split, val_split = store.train.to(device), store.val.to(device)
     stack = Stack.of([new_model(config, seed) for seed in seeds], device)
     stepper = Stepper(stack, train_split, recipe, cuda_graph)
@@ -148,6 +150,7 @@ def train_seeds(
             best = {name: choose(better, p.detach(), best[name]) for name, p in stack.params.items()}
             table = torch.stack([x.double() for x in (losses | scores).values()], dim=1)
             rows = table.tolist()  # the epoch's one transfer
+            check_finite(sum(row[0] for row in rows), recipe, epoch)
             seconds = (time.perf_counter() - start) / len(seeds)
             facts = {"epoch": epoch + 1, "lr": learning_rate(recipe, epoch), "seconds": seconds}
             for history, row in zip(histories, rows, strict=True):

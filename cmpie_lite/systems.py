@@ -6,10 +6,12 @@ the same loop. Which one a config describes is a matter of its type.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+import torch
 from torch import nn
 
 from cmpie_lite.baselines.ave import AVE, AVEConfig
@@ -81,6 +83,13 @@ def build(config: Config) -> nn.Module:
         known = ", ".join(kind.__name__ for kind in MODELS)
         raise ConfigError(f"a config of type {type(config).__name__}, expected one of {known}.")
     return MODELS[type(config)](config)
+
+
+def signature(config: Config) -> str:
+    """A digest of the names and shapes of the system's parameters: which architecture this version builds."""
+    with torch.device("meta"):
+        shapes = [f"{name} {tuple(x.shape)}" for name, x in build(config).named_parameters()]
+    return hashlib.sha256("\n".join(shapes).encode()).hexdigest()[:16]
 
 
 def config_to_facts(config: Config) -> dict[str, Any]:

@@ -6,6 +6,7 @@ was killed and goes on from its last epoch ends with the same bits as one that w
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,21 +18,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cmpie_lite.checkpoint import (
-    load_training_state,
-    read_checkpoint,
-    strip,
-    training_state,
-    write_checkpoint,
-)
+from cmpie_lite.checkpoint import check_writable, read_checkpoint
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.data import FeatureStore, Split, check_trainable
 from cmpie_lite.errors import CheckpointError, ConfigError, DataError
-from cmpie_lite.evaluate import evaluate
+from cmpie_lite.evaluate import evaluate, truth
 from cmpie_lite.losses import weak_label_loss
-from cmpie_lite.systems import Config, build, config_from_facts, config_to_facts
-
-LAST, BEST = "last.safetensors", "best.safetensors"
+from cmpie_lite.run_files import BEST, LAST, resume, save
+from cmpie_lite.systems import Config, build, config_from_facts, config_to_facts, signature
 
 
 @dataclass(frozen=True)
@@ -62,21 +56,26 @@ def train(
     With a folder, every epoch is saved there and an interrupted run goes on where it stopped.
 
     Raises:
-        ConfigError: if the batch is larger than the training split, or the device is not there.
-        DataError: if the training split lacks a class or has non-finite features.
+        ConfigError: if the batch is larger than the training split, the device is not there, or the loss is
+            no longer a number.
+        DataError: if the training split lacks a class or has non-finite features, or validation has no dense
+            labels.
         CheckpointError: if the folder holds another run, or cannot be written.
     """
     device = check_device(device)
     check_batch(recipe, store.train)
     check_trainable(store.train)
+    truth(store.val)
     train_split, val_split = store.train.to(device), store.val.to(device)
     facts: dict[str, Any] = {"config": config_to_facts(config), "recipe": asdict(recipe)}
-    facts |= {"source": store.source, "data": store.digest}
+    facts |= {"parameters": signature(config), "source": store.source, "data": store.digest}
     model = new_model(config, recipe.seed).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     best_epoch = 0
+    if folder is not None:
+        check_writable(folder)
     if folder is not None and (folder / LAST).exists():
         history, best_epoch, best = resume(folder, model, optimizer, facts)
 
@@ -92,6 +91,7 @@ def train(
         for epoch in range(len(history), recipe.epochs):
             start = time.perf_counter()
             losses = train_epoch(model, optimizer, train_split, recipe, epoch, bar)
+            check_finite(losses["loss"], recipe, epoch)
             scores = evaluate(model, val_split).as_dict()
             if not history or scores["segment_type"] >= history[best_epoch - 1]["segment_type"]:
                 best_epoch, best = epoch + 1, {n: x.detach().clone() for n, x in model.state_dict().items()}
@@ -211,50 +211,27 @@ def check_batch(recipe: TrainConfig, split: Split) -> None:
         )
 
 
-def save(
-    folder: Path,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    facts: dict[str, Any],
-    history: list[dict[str, float]],
-    best_epoch: int,
-    best: dict[str, Tensor],
-) -> None:
-    """Save an epoch: first the best weights, then the state that refers to them."""
-    if best_epoch == len(history):
-        write_checkpoint(folder / BEST, best, facts | {"epoch": best_epoch})
-    state = training_state(model, optimizer) | {f"best.{name}": x for name, x in best.items()}
-    write_checkpoint(folder / LAST, state, facts | {"history": history, "best_epoch": best_epoch})
-
-
-def resume(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, facts: dict[str, Any]
-) -> tuple[list[dict[str, float]], int, dict[str, Tensor]]:
-    """Put back the last finished epoch of the same run; asking for more epochs than before is allowed."""
-    state, saved = read_checkpoint(folder / LAST)
-    epochs = facts["recipe"]["epochs"]
-    for part, wanted in facts.items():
-        here = saved[part]
-        if isinstance(wanted, dict):
-            wanted, here = {**wanted, "epochs": 0}, {**here, "epochs": 0}
-        if wanted != here:
-            raise CheckpointError(
-                f"{folder} holds another run: its {part} is {saved[part]}, this run's is {facts[part]}. "
-                "Choose another folder, or delete that one."
-            )
-    if len(saved["history"]) > epochs:
-        raise CheckpointError(
-            f"{folder} was trained for {len(saved['history'])} epochs, not {epochs}. Choose another folder."
+def check_finite(loss: float, recipe: TrainConfig, epoch: int) -> None:
+    """Raise ConfigError where an epoch, counted from 0, lost itself; the epochs before it are kept."""
+    if not math.isfinite(loss):
+        raise ConfigError(
+            f"the mean loss of epoch {epoch + 1} is {loss}, with learning_rate = {recipe.learning_rate} and "
+            f"precision = {recipe.precision!r}: try a smaller rate, and look for features far from others."
         )
-    load_training_state(model, optimizer, state)
-    return saved["history"], saved["best_epoch"], strip(state, "best.")
 
 
 def load_model(folder: Path, device: str | torch.device = "cpu") -> tuple[nn.Module, dict[str, Any]]:
     """The best epoch's model of a run's folder, in evaluation mode, and the facts saved with it."""
-    tensors, facts = read_checkpoint(folder / BEST if folder.is_dir() else folder)
+    path = folder / BEST if folder.is_dir() else folder
+    tensors, facts = read_checkpoint(path)
     if "config" not in facts:
-        raise DataError(f"{folder} is not the checkpoint of a model: its header has no config.")
+        raise DataError(f"{path} is not the checkpoint of a model: its header has no config.")
     model = build(config_from_facts(facts["config"]))
-    model.load_state_dict(tensors)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path} does not hold the parameters of {facts['config']['system']}: it is a training state "
+            f"({LAST}), or of another version. Give the folder of a run, or its {BEST}."
+        ) from error
     return model.to(check_device(device)).eval(), facts

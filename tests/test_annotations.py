@@ -161,10 +161,26 @@ def test_weak_labels_that_differ_from_the_dense_ones(tmp_path: Path) -> None:
     (tmp_path / "AVVP_eval_visual.csv").write_text(f"{DENSE}\n{D}\t4\t4\tDog\n")
     read = read_annotations(tmp_path)  # an empty event is no event, but it does name its class
     assert faults_of(read) == [("AVVP_eval_visual.csv", 2, Problem.EMPTY_EVENT)]
-    (tmp_path / "AVVP_eval_visual.csv").write_text(f"{DENSE}\n")
+    (tmp_path / "AVVP_eval_visual.csv").write_text(f"{DENSE}\n{C}\t4\t5\tDog\n")
     read = read_annotations(tmp_path)
     assert faults_of(read) == [("AVVP_test_pd.csv", 2, Problem.WEAK_DENSE)]
     assert read.faults[0].detail == "only weak: Dog"
+
+
+@pytest.mark.parametrize("file", ["AVVP_eval_audio.csv", "AVVP_eval_visual.csv"])
+@pytest.mark.parametrize("rows", [[], [f"{C} \t0\t3\tDog", f"{D} \t0\t3\tDog"]])
+def test_a_dense_file_that_is_not_of_these_videos(tmp_path: Path, file: str, rows: list[str]) -> None:
+    """Only its header, or a space after each id: no row is faulty, and no video would have an event."""
+    (write(tmp_path) / file).write_text("\n".join([DENSE, *rows]) + "\n")
+    with pytest.raises(DataError, match=rf"{file} has events of 0 of the 2 val and test videos"):
+        read_annotations(tmp_path)
+    assert len(read_annotations(tmp_path, strict=False).test.ids) == 1
+
+
+def test_a_split_without_a_video(tmp_path: Path) -> None:
+    (write(tmp_path) / "AVVP_val_pd.csv").write_text(f"{WEAK}\n")
+    with pytest.raises(DataError, match=r"AVVP_val_pd\.csv names no video, expected the val split"):
+        read_annotations(tmp_path)
 
 
 def test_repeated_weak_label(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ from cmpie_lite.config import HAN, ModelConfig, TrainConfig, override
 from cmpie_lite.data import FeatureStore, Split
 from cmpie_lite.errors import CheckpointError, ConfigError, DataError
 from cmpie_lite.evaluate import Predictions, decode, evaluate, predict
-from cmpie_lite.train import BEST, LAST, learning_rate, load_model, train
+from cmpie_lite.record import write_record
+from cmpie_lite.run_files import BEST, LAST
+from cmpie_lite.seeds import train_seeds
+from cmpie_lite.train import learning_rate, load_model, train
 
 TINY = override(ModelConfig(), {"dim": 16, "ffn_dim": 16})
 RECIPE = TrainConfig(epochs=3, batch_size=16, learning_rate=1e-3)
@@ -203,6 +207,49 @@ def test_a_data_set_without_a_class_is_refused(store: FeatureStore) -> None:
         train(TINY, RECIPE, FeatureStore(store.train.subset(rows), store.val, store.test, source="planted"))
 
 
+def test_a_loss_that_is_no_number_stops_the_run(store: FeatureStore, tmp_path: Path) -> None:
+    """Features that are finite, and large enough for their squares not to be."""
+    wild = replace(store.train, audio=1e30 * store.train.audio)
+    planted = FeatureStore(wild, store.val, store.test, source="planted")
+    with pytest.raises(ConfigError, match=r"the mean loss of epoch 1 is nan, with learning_rate = "):
+        train(TINY, RECIPE, planted, folder=tmp_path)
+    with pytest.raises(ConfigError, match=r"the mean loss of epoch 1 is nan"):
+        train_seeds(TINY, RECIPE, planted, [1, 2])
+    assert not os.listdir(tmp_path)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_record(tmp_path, {"loss": float("nan")})
+
+
+def test_what_cannot_be_saved_or_scored_is_said_before_the_first_epoch(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cmpie_lite.train.train_epoch", lambda *_: pytest.fail("an epoch was trained"))
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match="cannot write"):
+        train(TINY, RECIPE, store, folder=tmp_path / "file" / "run")
+    blind = FeatureStore(
+        store.train, replace(store.val, dense_audio=None, dense_visual=None), store.test, source="planted"
+    )
+    with pytest.raises(DataError, match="dense labels"):
+        train(TINY, RECIPE, blind)
+
+
+def test_a_training_state_is_not_taken_for_a_model(store: FeatureStore, tmp_path: Path) -> None:
+    train(TINY, override(RECIPE, {"epochs": 1}), store, folder=tmp_path)
+    with pytest.raises(
+        CheckpointError, match=rf"{LAST} does not hold the parameters of ModelConfig: .*{BEST}"
+    ):
+        load_model(tmp_path / LAST)
+
+
+def test_lost_best_weights_are_written_again(store: FeatureStore, tmp_path: Path) -> None:
+    train(TINY, RECIPE, store, folder=tmp_path)
+    content = (tmp_path / BEST).read_bytes()
+    (tmp_path / BEST).unlink()
+    train(TINY, RECIPE, store, folder=tmp_path)
+    assert (tmp_path / BEST).read_bytes() == content
+
+
 def test_a_folder_of_another_run_is_refused_and_kept(store: FeatureStore, tmp_path: Path) -> None:
     train(TINY, RECIPE, store, folder=tmp_path)
     before = (tmp_path / LAST).read_bytes()
@@ -213,7 +260,7 @@ def test_a_folder_of_another_run_is_refused_and_kept(store: FeatureStore, tmp_pa
     assert (tmp_path / LAST).read_bytes() == before
 
 
-@pytest.mark.parametrize("fault", ["truncated", "flipped", "foreign", "empty", "missing"])
+@pytest.mark.parametrize("fault", ["truncated", "flipped", "renamed", "foreign", "empty", "missing"])
 def test_a_corrupt_checkpoint_is_named(store: FeatureStore, tmp_path: Path, fault: str) -> None:
     train(TINY, override(RECIPE, {"epochs": 1}), store, folder=tmp_path)
     path = tmp_path / BEST
@@ -222,6 +269,9 @@ def test_a_corrupt_checkpoint_is_named(store: FeatureStore, tmp_path: Path, faul
         path.write_bytes(content[:-100])
     elif fault == "flipped":
         path.write_bytes(content[:-100] + bytes([content[-100] ^ 1]) + content[-99:])
+    elif fault == "renamed":
+        assert b"planted" in content
+        path.write_bytes(content.replace(b"planted", b"LLP    "))
     elif fault == "foreign":
         path.write_bytes(b"PK\x03\x04 not a safetensors file")
     elif fault == "empty":
@@ -258,6 +308,16 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     assert "MB free" in done.stdout
     assert read_checkpoint(path)[1] == {"epoch": 1}
     assert os.listdir(tmp_path) == ["model.safetensors"]
+
+
+def test_a_killed_writer_leaves_nothing_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    old, young = (tmp_path / f".{path.name}.{name}.part" for name in ("old", "young"))
+    for partial in (old, young):
+        partial.touch()
+    os.utime(old, (0, 0))
+    write_checkpoint(path, {"x": torch.zeros(3)}, {})
+    assert set(os.listdir(tmp_path)) == {path.name, young.name}  # the young one may have a living writer
 
 
 def test_checkpoints_hold_no_pickle(store: FeatureStore, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from papermill.exceptions import PapermillExecutionError
 from cmpie_lite.checkpoint import write_checkpoint
 from cmpie_lite.config import HAN, override
 from cmpie_lite.parse import COLUMNS
+from cmpie_lite.run_files import BEST
 from cmpie_lite.systems import config_to_facts
-from cmpie_lite.train import BEST, new_model
+from cmpie_lite.train import new_model
 from data_fetch.render import render_clip
 from data_fetch.scenes import make_scene
 

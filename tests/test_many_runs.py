@@ -1,0 +1,114 @@
+"""Many runs: what counts as a finished run, what a failure costs, what workers with threads do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_grid import TINY, tiny_split
+
+from cmpie_lite import many_runs
+from cmpie_lite.data import FeatureStore
+from cmpie_lite.errors import DataError
+from cmpie_lite.experiment import Settings, run_experiment, run_folder
+from cmpie_lite.many_runs import GridError, finished, run_grid, run_job
+from cmpie_lite.record import PREDICTIONS, RECORD, read_records
+from cmpie_lite.run_files import BEST
+from cmpie_lite.store_files import write_store
+from cmpie_lite.train import load_model
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+    made = FeatureStore(tiny_split(32, 0), tiny_split(6, 1), tiny_split(8, 2), source="random numbers")
+    write_store(tmp_path_factory.getbasetemp() / "tiny_runs", made)
+    return made
+
+
+@pytest.fixture
+def job(store: FeatureStore, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A run that ends in a moment."""
+    return Settings(
+        model="han",
+        data_dir=str(tmp_path_factory.getbasetemp() / "tiny_runs"),
+        output_dir=str(tmp_path),
+        overrides=TINY,
+        epochs=1,
+        device="cpu",
+    )
+
+
+def edit_record(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    record = json.loads((folder / RECORD).read_text())
+    change(record)
+    (folder / RECORD).write_text(json.dumps(record))
+
+
+def test_a_run_is_finished_when_all_of_it_is_there_and_of_this_architecture(
+    job: Settings, store: FeatureStore
+) -> None:
+    run_experiment(job, store)
+    folder = run_folder(job, store, 1)
+    assert finished(job, store) == read_records(folder)[0]
+    assert finished(replace(job, epochs=2), store) is None
+    for name in (RECORD, PREDICTIONS, BEST):
+        content = (folder / name).read_bytes()
+        (folder / name).unlink()
+        assert finished(job, store) is None
+        (folder / name).write_bytes(content)
+    edit_record(folder, lambda record: record.update(parameters="of another version"))
+    assert finished(job, store) is None
+    edit_record(folder, lambda record: record.pop("data"))
+    with pytest.raises(DataError, match="no data"):
+        finished(job, store)
+    (folder / RECORD).write_text("[]")
+    with pytest.raises(DataError, match="is not a run record"):
+        finished(job, store)
+
+
+def test_one_configuration_that_fails_costs_only_its_own_runs(
+    job: Settings, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = many_runs.train_seeds
+
+    def train_seeds(config: Any, *arguments: Any, **words: Any) -> Any:
+        if config.heads == 4:
+            raise RuntimeError("out of memory")
+        return whole(config, *arguments, **words)
+
+    monkeypatch.setattr(many_runs, "train_seeds", train_seeds)
+    large = replace(job, overrides=TINY | {"heads": 4})
+    jobs = [replace(one, seeds=[seed]) for one in (large, job) for seed in (1, 2)]
+    with pytest.raises(GridError, match=r"2 of 4 runs failed, first .*heads=4.*out of memory"):
+        run_grid(jobs, store, together=True, progress=False)
+    assert [finished(one, store) is not None for one in jobs] == [False, False, True, True]
+
+
+def test_threads_of_one_worker_do_not_share_random_numbers(job: Settings, store: FeatureStore) -> None:
+    """Dask's workers have several threads unless told otherwise; torch has one generator a process."""
+    jobs = [replace(job, seeds=[seed], epochs=2) for seed in (1, 2)]
+    alone = [run_job(replace(one, output_dir=f"{one.output_dir}/alone"), 1) for one in jobs]
+    with ThreadPoolExecutor(2) as pool:
+        beside = list(pool.map(lambda one: run_job(one, 1), jobs))
+    for a, b in zip(alone, beside, strict=True):
+        assert [row["loss"] for row in a["history"]] == [row["loss"] for row in b["history"]]
+
+
+def test_a_single_run_after_runs_together_leaves_one_model_and_its_record(
+    job: Settings, store: FeatureStore
+) -> None:
+    """The epochs of an earlier single run are still there; the best weights must be that run's again."""
+    long = replace(job, epochs=3)
+    run_experiment(job, store)  # epoch 1 of what follows
+    run_grid([replace(long, seeds=[seed]) for seed in (1, 2)], store, together=True, progress=False)
+    record = run_experiment(long, store)[0].record
+    _, facts = load_model(run_folder(long, store, 1))
+    assert facts["epoch"] == record["best_epoch"]
+    best = load_model(run_folder(long, store, 1))[0].state_dict()
+    direct = run_experiment(replace(long, output_dir=f"{long.output_dir}/direct"), store)[0].run.model
+    assert all((best[name] == x).all() for name, x in direct.state_dict().items())
