@@ -17,6 +17,7 @@ from cmpie_lite.experiment import (
     SIZES,
     Settings,
     open_data,
+    packed,
     run_experiment,
     run_folder,
     settings_from,
@@ -96,7 +97,7 @@ def run_train(options: argparse.Namespace) -> int:
     overrides = dict(assignment(text) for text in options.set)
     settings = settings_from({name: getattr(options, name) for name in names} | {"overrides": overrides})
     store = open_data(settings)
-    print(banner(store.source, settings.preset))
+    print(banner(store.source, settings))
     for result in run_experiment(settings, store, progress=True):
         seconds, epoch = result.record["seconds"], result.record["best_epoch"]
         print(f"\n{settings.model}, seed {result.seed}: best epoch {epoch}, {seconds:.0f} s of training")
@@ -109,7 +110,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     model, facts = load_model(options.run_dir, options.device)
     settings = replace(DEFAULTS, dataset=options.dataset, data_dir=options.data_dir, preset=options.preset)
     store = open_data(settings)
-    print(banner(store.source, settings.preset))
+    print(banner(store.source, settings))
     if facts.get("data") != store.digest:
         print("NOTE: this model was trained on other data than it is scored on here.")
     split = store.splits[options.split]
@@ -122,13 +123,12 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 
 def run_parse(options: argparse.Namespace) -> int:
-    try:
-        from data_fetch.extract import extract_video
-        from data_fetch.weights import load_networks
-    except ImportError as error:
-        raise DataError(
-            f"parsing a video needs the extra: pip install 'cmpie-lite[extract]' ({error})."
-        ) from error
+    from data_fetch.extract import extract_video
+    from data_fetch.extras import need
+    from data_fetch.weights import load_networks
+
+    for package in ("av", "PIL"):  # now, not after the networks are loaded
+        need(package, "extract")
     device = check_device(options.device)
     model, facts = load_model(options.run_dir, device)
     networks = load_networks(options.weights, device)
@@ -155,11 +155,11 @@ def assignment(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def banner(source: str, preset: str) -> str:
-    """The data source, loud where it is not LLP."""
+def banner(source: str, settings: Settings) -> str:
+    """The data source, loud where it is not LLP; the preset where the data were simulated just now."""
     if source == "LLP":
         return "data: LLP"
-    size = f", preset {preset}" if source == "LLP-sim" else ""
+    size = "" if packed(settings) else f", preset {settings.preset}"
     return f"data: {source}{size}.  THIS IS NOT LLP: its scores say nothing about the paper's."
 
 

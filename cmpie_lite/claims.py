@@ -20,7 +20,8 @@ import pandas as pd
 
 from cmpie_lite.intervals import MIN_SEEDS, Interval
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.reporting import TITLES, interval_of
+from cmpie_lite.pairing import interval_of
+from cmpie_lite.reporting import TITLES
 
 UNTESTED: Final = "not run here"
 
@@ -125,7 +126,7 @@ def verdict(intervals: Sequence[Interval | None]) -> str:
 
 
 def judge(claim: Claim, intervals: pd.DataFrame) -> tuple[str, list[str]]:
-    """The verdict, and each difference in points with its interval, from a table of `reporting.paired`."""
+    """The verdict, and each difference in points with its interval, from a table of `pairing.paired`."""
     found, facts = [], []
     for better, worse in claim.pairs:
         for metric in claim.metrics:

@@ -89,6 +89,8 @@ class Split:
     def subset(self, indices: Sequence[int] | np.ndarray | Tensor) -> Split:
         """The videos of these positions, in this order (copied). Raises DataError where there is no such."""
         rows = np.asarray(indices.cpu() if isinstance(indices, Tensor) else indices)
+        if not rows.size:
+            raise DataError("A subset of no videos, expected at least one index: a split is never empty.")
         if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer):
             raise DataError(
                 f"Indices of dtype {rows.dtype}, shape {rows.shape}: expected a list of integers."

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from cmpie_lite.config import PRESETS, TrainConfig, check_fields, override, require
 from cmpie_lite.data import FeatureStore
 from cmpie_lite.errors import ConfigError
-from cmpie_lite.evaluate import Predictions, predict, score
+from cmpie_lite.evaluate import Predictions, predict, score, truth
 from cmpie_lite.record import run_record, write_predictions, write_record
 from cmpie_lite.store_files import MANIFEST, open_store
 from cmpie_lite.synthetic import FULL, SMALL, SimConfig, simulate
@@ -27,6 +27,11 @@ SIZES: dict[str, SimConfig] = {
     "full": FULL,
 }
 CONFIGS: dict[str, Config] = {name: s.config for name, s in SYSTEMS.items()} | PRESETS
+JSON_EXAMPLES: dict[str, str] = {  # what papermill's -p passes on as text
+    "seeds": "[1, 2, 3]",
+    "systems": '["han", "cmpie"]',
+    "overrides": '{"sa_axis": "channel", "heads": 4}',
+}
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,8 @@ class Settings:
             self, "seeds", bool(numbers and self.seeds), "a list of at least one integer, such as [1, 2, 3]"
         )
         require(self, "seeds", len(set(self.seeds)) == len(self.seeds), "different integers")
-        require(
-            self, "overrides", isinstance(self.overrides, Mapping), "names and values, such as {'heads': 4}"
-        )
+        named = isinstance(self.overrides, Mapping) and all(type(name) is str for name in self.overrides)
+        require(self, "overrides", named, "names and values, such as {'heads': 4}")
         for seed in self.seeds:
             self.recipe(seed)
         self.config  # noqa: B018 - builds, and so checks, the config
@@ -119,7 +123,7 @@ def notebook_parameters(variables: Mapping[str, Any]) -> dict[str, Any]:
 def settings_from(names: Mapping[str, Any]) -> Settings:
     """Settings from names and values, such as `notebook_parameters(globals())`.
 
-    `seeds` may be a number n, for 1 ... n; `overrides` may be JSON, since `-p` passes dictionaries as text.
+    `seeds` may be a number n, for 1 ... n; lists and `overrides` may be JSON, which `-p` passes on as text.
 
     Raises:
         ConfigError: if a name is unknown, or a value has the wrong type or is impossible.
@@ -128,10 +132,10 @@ def settings_from(names: Mapping[str, Any]) -> Settings:
 
 
 def known_fields(kind: type, names: Mapping[str, Any]) -> dict[str, Any]:
-    """Names and values that are fields of a settings class, seeds and overrides spelled out.
+    """Names and values that are fields of a settings class; seeds, systems and overrides spelled out.
 
     Raises:
-        ConfigError: if a name is no field of the class, or seeds or overrides cannot be read.
+        ConfigError: if a name is no field of the class, or seeds, systems or overrides cannot be read.
     """
     known = [f.name for f in fields(kind)]
     for name, value in names.items():
@@ -142,17 +146,19 @@ def known_fields(kind: type, names: Mapping[str, Any]) -> dict[str, Any]:
                 f"unknown parameter {name!r} = {value!r}.{hint} Parameters: {', '.join(known)}."
             )
     given = dict(names)
+    if given.get("overrides") == "":
+        given["overrides"] = {}
+    for name, example in JSON_EXAMPLES.items():
+        if isinstance(given.get(name), str):
+            try:
+                given[name] = json.loads(given[name])
+            except ValueError as error:
+                raise ConfigError(
+                    f"{name} = {given[name]!r} is not JSON ({error}): expected such as '{example}'."
+                ) from error
     if type(given.get("seeds")) is int:
         require_count(given["seeds"])
         given["seeds"] = list(range(1, given["seeds"] + 1))
-    if isinstance(given.get("overrides"), str):
-        try:
-            given["overrides"] = json.loads(given["overrides"] or "{}")
-        except ValueError as error:
-            raise ConfigError(
-                f"overrides = {given['overrides']!r} is not JSON ({error}): expected such as "
-                '\'{"sa_axis": "channel", "heads": 4}\'.'
-            ) from error
     return given
 
 
@@ -168,16 +174,29 @@ def home() -> Path:
     return root if (root / "notebooks").is_dir() else Path.cwd()
 
 
-def open_data(settings: Settings) -> FeatureStore:
-    """The data set that the settings ask for: "auto" is packed LLP where data_dir holds it, else LLP-sim.
+def packed(settings: Settings) -> Path | None:
+    """The folder of the packed store that the settings ask for; None where they ask for LLP-sim.
 
-    Raises:
-        DataError: if dataset is "llp" and data_dir holds no packed store.
+    "auto" is the store in data_dir; without a data_dir the one in data/llp where it is there, else LLP-sim.
     """
     folder = Path(settings.data_dir) if settings.data_dir else home() / "data" / "llp"
-    if settings.dataset == "llp" or (settings.dataset == "auto" and (folder / MANIFEST).exists()):
-        return open_store(folder)
-    return simulate(SIZES[settings.preset])
+    there = bool(settings.data_dir) or (folder / MANIFEST).exists()
+    return folder if settings.dataset == "llp" or (settings.dataset == "auto" and there) else None
+
+
+def open_data(settings: Settings) -> FeatureStore:
+    """The data set that the settings ask for (`packed`).
+
+    Raises:
+        DataError: if they ask for a packed store, and the folder holds none.
+    """
+    folder = packed(settings)
+    return open_store(folder) if folder else simulate(SIZES[settings.preset])
+
+
+def output_folder(output_dir: str) -> Path:
+    """The folder that holds runs and reports: output_dir, or out in the project where that is empty."""
+    return Path(output_dir) if output_dir else home() / "out"
 
 
 def run_experiment(settings: Settings, store: FeatureStore, *, progress: bool = False) -> list[Result]:
@@ -186,6 +205,7 @@ def run_experiment(settings: Settings, store: FeatureStore, *, progress: bool = 
     A seed whose folder holds a finished or interrupted run of the same settings goes on from there.
     """
     device = check_device(settings.device)
+    truth(store.test)  # raises where the runs could not be scored
     results = []
     for seed in settings.seeds:
         recipe = settings.recipe(seed)
@@ -207,5 +227,5 @@ def run_folder(settings: Settings, store: FeatureStore, seed: int) -> Path:
     if settings.precision != "float32":
         changed.append(settings.precision)
     data = f"{store.source}-{store.digest[:8]}".replace(" ", "_").replace("/", "_")
-    base = Path(settings.output_dir) if settings.output_dir else home() / "out"
-    return base / data / ",".join([settings.model, *changed]) / f"seed{seed}"
+    system = ",".join([settings.model, *changed])
+    return output_folder(settings.output_dir) / data / system / f"seed{seed}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -23,23 +24,22 @@ from cmpie_lite.__main__ import assignment
 from cmpie_lite.analysis import analyse, deciding_videos
 from cmpie_lite.config import PRESETS, check_fields, require
 from cmpie_lite.data import FeatureStore
-from cmpie_lite.errors import ConfigError, DataError
+from cmpie_lite.errors import DataError
 from cmpie_lite.evaluate import decode, truth
-from cmpie_lite.experiment import Settings, known_fields, open_data, run_folder
+from cmpie_lite.experiment import Settings, known_fields, open_data, output_folder, run_folder
 from cmpie_lite.many_runs import GridError, run_grid
 from cmpie_lite.metric_tables import per_video_scores
-from cmpie_lite.readings import effects_of, readings
+from cmpie_lite.pairing import Videos, video_scores
+from cmpie_lite.readings import effects_of, reading_jobs
 from cmpie_lite.record import read_predictions
 from cmpie_lite.reporting import (
     PAPER_ROWS,
-    Videos,
     about,
     caution,
     changes,
     frame_of,
     make_report,
     read_report,
-    video_scores,
     write_report,
 )
 from cmpie_lite.score_tables import interval_table, score_table
@@ -102,13 +102,17 @@ def table_report(
     of `analysis` are those of HAN and CM-PIE, least seed.
 
     Raises:
-        DataError: a stored report of other systems, or data that cannot be had. GridError: runs that failed.
+        DataError: a stored report of something else, or data that cannot be had. GridError: runs that failed.
     """
     if settings.stored:
         report = read_report(Path(settings.stored))
-        found = set(frame_of(report["runs"]).system)
-        if not found <= set(PAPER_ROWS[table]):
-            raise DataError(f"{settings.stored} is a report of {sorted(found)}, not of Table {table}.")
+        found = sorted(frame_of(report["runs"]).system.unique())
+        if "effects" in report or not set(found) <= set(PAPER_ROWS[table]):
+            what = "readings" if "effects" in report else f"{found}"
+            raise DataError(
+                f"{settings.stored} is a report of {what}, expected one of Table {table}: "
+                f"python -m cmpie_lite.grid --table {table} makes it."
+            )
         return report
     names = list(settings.systems)
     require(settings, "systems", "han" in names and len(names) > 1, "'han' and at least one more to compare")
@@ -143,8 +147,8 @@ def papermill_command(notebook: str, settings: GridSettings, table: Literal[1, 2
         if isinstance(value, bool | int | float | str) and value != usual:
             words += ["-p", f.name, str(value)]
         elif not isinstance(value, bool | int | float | str) and json.dumps(value) != json.dumps(usual):
-            words += ["-y", f"'{{{f.name}: {json.dumps(value)}}}'"]
-    return " ".join(words)
+            words += ["-y", f"{{{f.name}: {json.dumps(value)}}}"]
+    return shlex.join(words)
 
 
 def run_all(
@@ -170,33 +174,20 @@ def run_all(
 # ---------- readings ----------
 
 
-def ambiguity_jobs(settings: GridSettings, only: Sequence[str] = ()) -> dict[tuple[str, str], list[Settings]]:
-    """("", "") -> CM-PIE by its default readings; (field, value) -> with that one changed. A job a seed.
-
-    Raises:
-        ConfigError: if one of `only` (none: all) has no readings.
-    """
-    known = readings()
-    if unknown := [name for name in only if name not in known]:
-        raise ConfigError(f"no readings of {unknown[0]!r}, expected some of {', '.join(known)}.")
-    base = replace(settings, systems=["cmpie"])
-    found = {("", ""): base.jobs()}
-    for name in only or known:
-        for value in known[name]:
-            found[name, str(value)] = replace(base, overrides={**settings.overrides, name: value}).jobs()
-    return found
-
-
 def ambiguity_report(
     settings: GridSettings, command: str, only: Sequence[str] = (), *, progress: bool = True
 ) -> dict[str, Any]:
-    """Readings (of some fields, or all) against the default, paired; the register reads `effects`."""
-    groups = ambiguity_jobs(settings, only)
+    """Readings (of some fields, or all) against the default, paired; the register reads `effects`.
+
+    Raises:
+        ConfigError: a field without readings, or no reading but the default. Else as `table_report`.
+    """
+    groups = reading_jobs(replace(settings, systems=["cmpie"]).jobs(), only)
     jobs = [job for group in groups.values() for job in group]
     store = open_data(jobs[0])
     records, videos = run_all(jobs, store, settings, progress)
     label = {key: changes(records[jobs.index(group[0])]) for key, group in groups.items()}
-    pairs = [(label[key], label["", ""]) for key in groups if label[key] != label["", ""]]
+    pairs = [(label[key], label["", ""]) for key in groups if key != ("", "")]
     report = make_report(records, pairs, command, key="changed", videos=videos)
     effects = effects_of(label, frame_of(report["intervals"]))
     counted = {"seed_list": report["seeds"], "seeds": len(report["seeds"])}
@@ -229,7 +220,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--device", default=default.device)
     top.add_argument("--precision", default=default.precision, help="float32, tf32 or bfloat16")
     top.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="overrides for every run")
-    top.add_argument("--output-dir", default="", help="of the runs; default: out")
+    top.add_argument("--output-dir", default="", help="of runs and report; default: the project's out")
     top.add_argument("--workers", type=int, default=0, help="local processes; default: one a core")
     top.add_argument("--scheduler", default="", help="address of a running Dask scheduler, tcp://host:8786")
     top.add_argument("--together", action="store_true", help="all seeds of a system at once, in this process")
@@ -241,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a grid and write its report; errors of the reader's making are one line and exit status 2."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = parser().parse_args(words)
-    command = " ".join(["python -m cmpie_lite.grid", *words])
+    command = shlex.join(["python", "-m", "cmpie_lite.grid", *words])
     try:
         given = {f.name: getattr(options, f.name) for f in fields(GridSettings) if hasattr(options, f.name)}
         given |= {"overrides": dict(assignment(text) for text in options.set)}
@@ -257,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.table is not None:
             print(score_table(runs).markdown())
             print(interval_table(runs, frame_of(report["intervals"])).markdown())
-        path = options.report or Path(settings.output_dir or "out") / f"{name}.json"
+        path = options.report or output_folder(settings.output_dir) / f"{name}.json"
         write_report(path, report)
         print(f"report: {path}")
     except (ValueError, OSError, GridError) as error:

@@ -28,6 +28,8 @@ SOFTMAX_BLIND = ("fc_frame_att.bias", "fc_av_att.bias", "the key third of every 
 # Modules of the authors' HAN that are constructed and saved but never run.
 AUTHORS_UNUSED = ("audio_encoder.", "visual_encoder.", "cmt_encoder.", "hat_encoder.norm")
 
+AUTOCAST = {torch.float16, torch.bfloat16, torch.float32}  # the types that autocast converts
+
 
 class ParseOutput(NamedTuple):
     """A batch parsed: probabilities in [0, 1], save `video`, which may pass 1 (see `Pooled`), and weights."""
@@ -60,7 +62,7 @@ class FrontEnd(nn.Module):
         visual_3d: Float[Tensor, "B T D3"],
     ) -> Float[Tensor, "B 2 T D"]:
         """Returns the two modalities stacked on axis M."""
-        check_inputs(audio, visual_2d, visual_3d)
+        check_inputs(audio, visual_2d, visual_3d, self.audio.weight.dtype)
         frames = self.visual_2d(pool_frames(visual_2d))
         visual = self.fusion(torch.cat([frames, self.visual_3d(visual_3d)], dim=-1))
         return torch.stack([self.audio(audio), visual], dim=1)
@@ -73,8 +75,12 @@ def pool_frames(visual_2d: Float[Tensor, "B F D2"]) -> Float[Tensor, "B T D2"]:
     return visual_2d.unflatten(1, (NUM_SEGMENTS, FRAMES_PER_SEGMENT)).mean(dim=2)
 
 
-def check_inputs(audio: Tensor, visual_2d: Tensor, visual_3d: Tensor) -> None:
-    """Raise ValueError, naming the tensor and its shape, unless these are T = 10 segments of features."""
+def check_inputs(audio: Tensor, visual_2d: Tensor, visual_3d: Tensor, dtype: torch.dtype) -> None:
+    """Raise ValueError, naming the tensor, unless these are T = 10 segments of features.
+
+    Args:
+        dtype: of the model's parameters, which the features must have too, save where autocast converts them.
+    """
     frames = (NUM_SEGMENTS, NUM_SEGMENTS * FRAMES_PER_SEGMENT)
     expected = {
         "audio": (audio, (NUM_SEGMENTS,), AUDIO_DIM),
@@ -85,6 +91,11 @@ def check_inputs(audio: Tensor, visual_2d: Tensor, visual_3d: Tensor) -> None:
         if x.ndim != 3 or x.shape[1] not in steps or x.shape[2] != width:
             lengths = " or ".join(map(str, steps))
             raise ValueError(f"{name} has shape {tuple(x.shape)}, expected (videos, {lengths}, {width}).")
+        converted = {x.dtype, dtype} <= AUTOCAST and torch.is_autocast_enabled(x.device.type)
+        if x.dtype != dtype and not converted:
+            raise ValueError(
+                f"{name} is {x.dtype}, expected {dtype} like the model: convert it with .to({dtype})."
+            )
 
 
 class CMPIE(nn.Module):
@@ -129,7 +140,8 @@ class CMPIE(nn.Module):
         (B, M, T, T); `sa.segment` (B, M, T) and/or `sa.channel`; `h.cma.audio` ... `s.cma.visual` (B, T, K).
 
         Raises:
-            ValueError: if a tensor's shape is not (videos, segments, features); the message names it.
+            ValueError: if a tensor's shape is not (videos, segments, features), or its dtype not that of the
+                parameters; the message names it.
         """
         weights: dict[str, Tensor] = {}
         features = self.front_end(audio, visual_2d, visual_3d)

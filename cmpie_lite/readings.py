@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 import pandas as pd
 
 from cmpie_lite.config import ModelConfig
+from cmpie_lite.errors import ConfigError
+from cmpie_lite.experiment import Settings
 from cmpie_lite.metrics import SCORES
 
 # Readings of the numbers that the paper leaves open, beside the default; words have theirs in `ModelConfig`.
@@ -34,6 +37,31 @@ def readings() -> dict[str, tuple[Any, ...]]:
     return words | NUMBERS
 
 
+def reading_jobs(base: Sequence[Settings], only: Sequence[str] = ()) -> dict[tuple[str, str], list[Settings]]:
+    """("", "") -> the jobs of `base`, one a seed; (field, value) -> the same with that one reading changed.
+
+    A reading that `base` has already is left out.
+
+    Raises:
+        ConfigError: one of the fields `only` (none given: all) has no readings; nothing is left to compare.
+    """
+    known = readings()
+    if unknown := [name for name in only if name not in known]:
+        raise ConfigError(f"no readings of {unknown[0]!r}, expected some of {', '.join(known)}.")
+    found = {("", ""): list(base)}
+    for name in only or known:
+        for value in known[name]:
+            jobs = [replace(job, overrides={**job.overrides, name: value}) for job in base]
+            if jobs[0].config != base[0].config:
+                found[name, str(value)] = jobs
+    if len(found) == 1:
+        raise ConfigError(
+            f"overrides = {dict(base[0].overrides)!r} already chooses the only reading of {', '.join(only)} "
+            "besides the default: nothing to compare. Leave that override out, or name another field."
+        )
+    return found
+
+
 def effects_of(
     labels: Mapping[tuple[str, str], str], intervals: pd.DataFrame
 ) -> dict[str, dict[str, dict[str, Any]]]:
@@ -41,7 +69,7 @@ def effects_of(
 
     Args:
         labels: (field, value) -> what `intervals` calls that reading, under `better`.
-        intervals: a table of `reporting.paired`, reading minus default.
+        intervals: a table of `pairing.paired`, reading minus default.
     """
     effects: dict[str, dict[str, dict[str, Any]]] = {}
     for (name, value), label in labels.items():

@@ -1,4 +1,4 @@
-"""Run records to results: a row a run, paired intervals, and reports of what was run.
+"""Run records to results: a row a run, and reports of what was run.
 
 A *report* is what is stored of a set of runs, as JSON: facts (source and digest of the data, epochs, seeds,
 command, machine), `runs` (ten scores each, fractions) and `intervals` (paired differences of two systems,
@@ -14,19 +14,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from cmpie_lite.checkpoint import replace_file
 from cmpie_lite.config import TrainConfig
-from cmpie_lite.data import FeatureStore
 from cmpie_lite.errors import DataError
-from cmpie_lite.evaluate import decode, truth
 from cmpie_lite.experiment import CONFIGS, SIZES
-from cmpie_lite.intervals import Interval, bootstrap_interval
-from cmpie_lite.metric_tables import per_video_scores
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.record import read_predictions
+from cmpie_lite.pairing import Videos, check_comparable, paired
 from cmpie_lite.systems import SYSTEMS, config_to_facts
 
 # The rows of either table of the paper that this package trains: system -> the paper's name for it.
@@ -43,7 +38,6 @@ PAPER_ROWS: Final[dict[int, dict[str, str]]] = {
 TITLES: Final = {name: system.title for name, system in SYSTEMS.items()} | {
     name: PAPER_ROWS[2][name] for name in PAPER_ROWS[2] if name not in SYSTEMS
 }
-Videos = Mapping[tuple[str, str, int], npt.NDArray[np.float64]]  # (system, changed, seed) -> (N, 10)
 
 
 # ---------- records to one row a run ----------
@@ -93,79 +87,6 @@ def runs_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         row = frame[twice].iloc[0]
         raise DataError(f"{row.system}, seed {row.seed} occurs twice: a run counts once.")
     return frame
-
-
-def check_comparable(frame: pd.DataFrame) -> None:
-    """Raise DataError unless all runs have one data source, one digest and one number of epochs."""
-    for column, word in (("source", "sources"), ("digest", "data sets"), ("epochs", "numbers of epochs")):
-        found = sorted(map(str, frame[column].unique()))
-        if len(found) > 1:
-            raise DataError(
-                f"runs of {len(found)} {word} ({', '.join(x[:16] for x in found)}) cannot share a table: "
-                "their scores measure different things. Read the folder of one of them."
-            )
-
-
-def video_scores(folder: Path, store: FeatureStore) -> npt.NDArray[np.float64]:
-    """The ten scores of every test video, (N, 10), from the predictions in a run's folder.
-
-    Raises:
-        DataError: predictions of other videos or of another source.
-    """
-    predictions, ids, source = read_predictions(folder)
-    if ids != store.test.ids or source != store.source:
-        raise DataError(f"{folder} holds predictions on other videos ({source}), expected {store.source}.")
-    return per_video_scores(*decode(predictions), *truth(store.test)).to_numpy()
-
-
-# ---------- paired differences ----------
-
-
-def paired(
-    frame: pd.DataFrame, better: str, worse: str, *, key: str = "system", videos: Videos | None = None
-) -> pd.DataFrame:
-    """Interval of the mean of `better` minus `worse` for each of the ten, over the seeds that both have.
-
-    Args:
-        key: "system", or "changed" to compare readings of one system.
-        videos: scores of every video; with them the interval is over seeds and videos.
-
-    Returns:
-        a row a metric: better, worse, metric, mean, low, high (fractions), seeds, videos (0: seeds alone).
-
-    Raises:
-        DataError: runs that cannot be compared, or no seed that both have.
-    """
-    check_comparable(frame)
-    sides = [frame[frame[key] == name].set_index("seed") for name in (better, worse)]
-    for name, side in zip((better, worse), sides, strict=True):
-        other = "changed" if key == "system" else "system"
-        if side[other].nunique() > 1:
-            raise DataError(f"{name}: runs of several kinds ({', '.join(side[other].unique())}). Choose one.")
-    seeds = sorted(set(sides[0].index) & set(sides[1].index))
-    if not seeds:
-        raise DataError(f"{better} and {worse} have no seed in common: nothing can be paired.")
-    values = [side.loc[seeds, list(SCORES)].to_numpy(float)[:, None] for side in sides]  # (S, 1, 10)
-    if videos is not None:
-        values = [
-            np.stack([videos[side.loc[seed, "system"], side.loc[seed, "changed"], seed] for seed in seeds])
-            for side in sides
-        ]  # (S, N, 10)
-    gap = values[0] - values[1]
-    rows = []
-    for i, metric in enumerate(SCORES):
-        interval = bootstrap_interval(gap[..., i] if videos is not None else gap[:, 0, i])
-        rows.append({"better": better, "worse": worse, "metric": metric, **interval._asdict()})
-    return pd.DataFrame(rows)
-
-
-def interval_of(intervals: pd.DataFrame, better: str, worse: str, metric: str) -> Interval | None:
-    """One interval of a table of `paired`, or None where that pair was not compared."""
-    rows = intervals[(intervals.better == better) & (intervals.worse == worse) & (intervals.metric == metric)]
-    if rows.empty:
-        return None
-    row = rows.iloc[0]
-    return Interval(float(row["mean"]), float(row.low), float(row.high), int(row.seeds), int(row.videos))
 
 
 # ---------- reports ----------
@@ -228,14 +149,16 @@ def make_report(
 
 
 def split_of(frame: pd.DataFrame) -> dict[str, Any]:
-    """A DataFrame as JSON, exactly; its index too."""
-    return json.loads(frame.to_json(orient="split", double_precision=15)) | {"index_name": frame.index.name}
+    """A DataFrame as JSON, every number exactly; its index too. What is missing (NaN) becomes None."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    return plain.to_dict(orient="split") | {"index_name": frame.index.name}
 
 
 def frame_of(split: Mapping[str, Any]) -> pd.DataFrame:
-    """The DataFrame that `split_of` wrote down."""
+    """The DataFrame that `split_of` wrote down; None becomes NaN."""
     index = pd.Index(split["index"], name=split["index_name"])
-    return pd.DataFrame(split["data"], index=index, columns=split["columns"])
+    data = [[np.nan if x is None else x for x in row] for row in split["data"]]
+    return pd.DataFrame(data, index=index, columns=split["columns"])
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:

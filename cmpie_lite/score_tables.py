@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
@@ -10,8 +11,9 @@ import pandas as pd
 
 from cmpie_lite.intervals import leaves_out_zero
 from cmpie_lite.metrics import SCORES
+from cmpie_lite.pairing import check_comparable, check_one_kind
 from cmpie_lite.published import published_scores
-from cmpie_lite.reporting import TITLES, about, check_comparable
+from cmpie_lite.reporting import TITLES, about
 
 NBSP: Final = "\u00a0"  # a space at which no line breaks
 LEVELS: Final = ("segment", "event")
@@ -51,10 +53,18 @@ def by_level(rows: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
 
 
 def score_table(frame: pd.DataFrame, *, key: str = "system") -> Table:
-    """Mean and standard deviation over seeds, in percent (one seed: the score alone)."""
+    """Mean and standard deviation over seeds, in percent (one seed: the score alone).
+
+    Args:
+        key: a row for each "system", or for each "changed" of one system.
+
+    Raises:
+        DataError: runs that cannot share a table, or a row of runs that differ in more than their seed.
+    """
     check_comparable(frame)
     rows = {}
     for name, group in frame.groupby(key, sort=False):
+        check_one_kind(str(name), group, key)
         mean, spread = 100 * group[list(SCORES)].mean(), 100 * group[list(SCORES)].std()
         rows[TITLES.get(str(name), str(name))] = {
             m: f"{mean[m]:.1f}" + (f"{NBSP}±{NBSP}{spread[m]:.1f}" if len(group) > 1 else "") for m in SCORES
@@ -68,7 +78,8 @@ def interval_table(frame: pd.DataFrame, intervals: pd.DataFrame, worse: str = "h
     chosen = intervals[(intervals.worse == worse) & (intervals.better != worse)]
     for row in chosen.to_dict("records"):
         mean, low, high = (100 * float(row[name]) for name in ("mean", "low", "high"))
-        text = f"{mean:+.1f} [{low:+.1f},{NBSP}{high:+.1f}]" + f"{NBSP}*" * leaves_out_zero(low, high)
+        limits = "" if math.isnan(low) else f" [{low:+.1f},{NBSP}{high:+.1f}]"  # one seed has none
+        text = f"{mean:+.1f}{limits}" + f"{NBSP}*" * leaves_out_zero(low, high)
         name = TITLES.get(str(row["better"]), str(row["better"]))
         rows.setdefault(name, {})[str(row["metric"])] = text
     over = "seeds and test videos" if intervals.videos.max() else "seeds"

@@ -18,8 +18,9 @@ from matplotlib.figure import Figure
 
 from cmpie_lite.intervals import bootstrap_interval
 from cmpie_lite.metrics import SCORES
+from cmpie_lite.pairing import check_comparable
 from cmpie_lite.published import published_scores
-from cmpie_lite.reporting import PAPER_ROWS, TITLES, about, check_comparable
+from cmpie_lite.reporting import PAPER_ROWS, TITLES, about
 
 WIDTH: Final = 7.0  # inches
 DARK, LIGHT = colormaps["cividis"](0.1), colormaps["cividis"](0.7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -29,10 +30,11 @@ from cmpie_lite.experiment import (
 from cmpie_lite.labels import CLASS_INDEX
 from cmpie_lite.parse import event_table, write_events
 from cmpie_lite.record import read_predictions, read_records
+from cmpie_lite.run_files import BEST, LAST
 from cmpie_lite.store_files import open_store, write_store
 from cmpie_lite.synthetic import SMALL, simulate
 from cmpie_lite.systems import config_to_facts
-from cmpie_lite.train import BEST, new_model
+from cmpie_lite.train import new_model
 
 TINY = {"dim": 16, "ffn_dim": 16}
 QUICK = {"preset": "smoke", "epochs": 1, "overrides": TINY, "dataset": "sim", "device": "cpu"}
@@ -63,6 +65,8 @@ def _one_simulation(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> Non
         ({"seeds": []}, "at least one integer"),
         ({"seeds": [1, 1]}, "different integers"),
         ({"seeds": ["1"]}, "at least one integer"),
+        ({"seeds": '["1"]'}, "at least one integer"),
+        ({"seeds": "1 2"}, "seeds = '1 2' is not JSON"),
         ({"seeds": [-1]}, "TrainConfig.seed = -1"),
         ({"seeds": 0}, "a number of seeds >= 1"),
         ({"seeds": 1.5}, "Settings.seeds = 1.5"),
@@ -73,6 +77,7 @@ def _one_simulation(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> Non
         ({"overrides": {"seed": 2}}, "through the setting 'seeds'"),
         ({"overrides": "heads=2"}, "is not JSON"),
         ({"overrides": [1]}, "names and values"),
+        ({"overrides": {1: 2}}, "overrides = {1: 2}, expected names and values"),
         ({"device": "tpu9"}, "this machine has"),
         ({"output_dir": 3}, "type str"),
     ],
@@ -95,6 +100,7 @@ def test_a_notebooks_variables_become_settings() -> None:
     assert settings == Settings(epochs=2, seeds=[1, 2, 3], overrides={"heads": 2})
     assert settings.config.heads == 2
     assert settings.recipe(3).seed == 3
+    assert settings_from({"seeds": "[1, 4]", "overrides": ""}) == Settings(seeds=[1, 4])
 
 
 def test_an_injected_unknown_name_stops_the_notebook() -> None:
@@ -113,15 +119,20 @@ def test_a_systems_own_recipe_is_used_and_can_be_overridden() -> None:
     assert Settings(model="cmpie").recipe(1).learning_rate == 3e-4
 
 
-def test_data_are_llp_where_packed_and_the_simulation_elsewhere(store: FeatureStore, tmp_path: Path) -> None:
-    auto = Settings(data_dir=str(tmp_path), preset="smoke")
-    assert open_data(auto).source == "LLP-sim"
-    with pytest.raises(DataError, match=str(tmp_path)):
-        open_data(Settings(data_dir=str(tmp_path), dataset="llp"))
+def test_data_are_llp_where_packed_and_the_simulation_elsewhere(
+    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment, "home", lambda: tmp_path)
+    usual = tmp_path / "data" / "llp"
     packed = FeatureStore(store.train, store.val, store.test, source="LLP ids with simulated features")
-    write_store(tmp_path, packed)
-    assert open_data(auto).source == "LLP ids with simulated features"
-    assert open_data(Settings(data_dir=str(tmp_path), dataset="sim")).source == "LLP-sim"
+    assert open_data(Settings()).source == "LLP-sim"
+    for named in (Settings(dataset="llp"), Settings(data_dir=str(usual))):  # a folder given must hold a store
+        with pytest.raises(DataError, match=f"No store in {usual}"):
+            open_data(named)
+    write_store(usual, packed)
+    for found in (Settings(), Settings(dataset="llp"), Settings(data_dir=str(usual))):
+        assert open_data(found).source == packed.source
+    assert open_data(Settings(data_dir=str(usual), dataset="sim")).source == "LLP-sim"
 
 
 def test_a_run_leaves_a_record_that_repeats_it(store: FeatureStore, tmp_path: Path) -> None:
@@ -166,6 +177,14 @@ def test_the_command_line_trains_and_evaluates(
     assert main(["evaluate", str(folder), *common]) == 0
     evaluated = capsys.readouterr().out
     assert "NOTE" not in evaluated
+    assert "LLP-sim, preset smoke." in evaluated
+    write_store(tmp_path / "store", store)
+    assert main(["evaluate", str(folder), "--data-dir", str(tmp_path / "store"), "--device", "cpu"]) == 0
+    assert "LLP-sim.  THIS IS NOT LLP" in capsys.readouterr().out  # packed, so of no preset
+    assert main(["evaluate", str(folder / LAST), *common]) == 2
+    error = capsys.readouterr().err
+    assert "it is a training state (last.safetensors)" in error
+    assert len(error.splitlines()) == 1
     scores = [line.split()[-5:] for line in trained.splitlines() if line.startswith("test")]
     assert scores == [line.split()[-5:] for line in evaluated.splitlines() if line.startswith("model")]
     assert len(scores) == 2
@@ -188,6 +207,18 @@ def test_the_command_line_refuses_in_one_line(
     assert main(words) == 2
     error = capsys.readouterr().err
     assert message in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize("package", ["av", "PIL"])
+def test_a_missing_package_is_named_with_its_extra(
+    package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    assert main(["parse", "clip.mp4", "--run-dir", "nowhere"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"cmpie_lite parse: {package} cannot be imported")
+    assert "pip install 'cmpie-lite[extract]'" in error
     assert len(error.splitlines()) == 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,15 @@ from typing import Any
 
 import pytest
 import torch
+from test_reporting import record
 
-from cmpie_lite import grid, many_runs
+from cmpie_lite import experiment, grid, many_runs, readings
 from cmpie_lite.config import PRESETS, ModelConfig
 from cmpie_lite.data import FeatureStore, Split
 from cmpie_lite.errors import ConfigError, DataError
-from cmpie_lite.experiment import run_folder
+from cmpie_lite.experiment import Settings, run_folder
 from cmpie_lite.grid import (
     GridSettings,
-    ambiguity_jobs,
     ambiguity_report,
     grid_settings,
     main,
@@ -28,9 +29,10 @@ from cmpie_lite.grid import (
 )
 from cmpie_lite.many_runs import GridError, finished, run_grid, size_of
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.readings import readings
+from cmpie_lite.pairing import interval_of
+from cmpie_lite.readings import reading_jobs
 from cmpie_lite.record import RECORD, read_predictions, read_records
-from cmpie_lite.reporting import PAPER_ROWS, frame_of, interval_of, read_report
+from cmpie_lite.reporting import PAPER_ROWS, frame_of, make_report, read_report
 from cmpie_lite.seed_plots import difference_dots, seed_dots
 from cmpie_lite.store_files import write_store
 from cmpie_lite.systems import build
@@ -81,7 +83,10 @@ def given(store: FeatureStore, tmp_path: Path, tmp_path_factory: pytest.TempPath
     ("names", "message"),
     [
         ({"seed": 3}, "unknown parameter 'seed' = 3. Did you mean 'seeds'"),
-        ({"seeds": "3"}, "seeds = '3'"),
+        ({"seeds": "three"}, "seeds = 'three' is not JSON"),
+        ({"systems": "han"}, "systems = 'han' is not JSON"),
+        ({"systems": "[1]"}, "GridSettings.systems = [1], expected a list of different systems"),
+        ({"overrides": {1: 2}}, "overrides = {1: 2}, expected names and values"),
         ({"epochs": "5"}, "GridSettings.epochs = '5', expected a value of type int"),
         ({"systems": ["hann"]}, "Settings.model = 'hann', expected one of"),
         ({"systems": ["han", "han"]}, "a list of different systems"),
@@ -113,6 +118,14 @@ def test_a_notebooks_command_repeats_it() -> None:
         "papermill table2.ipynb out.ipynb -y '{seeds: [1, 4]}' -p epochs 5 -y '{overrides: {\"heads\": 4}}'"
     )
     assert papermill_command("t.ipynb", grid_settings({}, 1), 1) == "papermill t.ipynb out.ipynb"
+    command = papermill_command("t.ipynb", grid_settings({"output_dir": "my out"}), 2)
+    assert shlex.split(command)[3:] == ["-p", "output_dir", "my out"]
+
+
+def test_lists_may_come_as_text() -> None:
+    """papermill's -p hands on a list as the text that was typed."""
+    settings = grid_settings({"seeds": "[1, 4]", "systems": '["han", "cmpie"]', "overrides": '{"heads": 2}'})
+    assert (settings.seeds, settings.systems, settings.overrides) == ([1, 4], ["han", "cmpie"], {"heads": 2})
 
 
 # ---------- runs ----------
@@ -274,18 +287,18 @@ def test_the_readings_are_those_of_the_register() -> None:
     from book import register
 
     listed = {name: tuple(list(entry.readings)[1:]) for name, entry in register.ENTRIES.items()}
-    assert readings() == listed
-    assert all(getattr(ModelConfig(), name) not in values for name, values in readings().items())
+    assert readings.readings() == listed
+    assert all(getattr(ModelConfig(), name) not in values for name, values in listed.items())
 
 
 def test_every_reading_is_run_beside_the_default() -> None:
-    groups = ambiguity_jobs(grid_settings({"seeds": 2, "overrides": {"dropout": 0.0}}))
-    assert len(groups) == 1 + sum(len(values) for values in readings().values())
-    default = groups["", ""][0].config
-    assert default == ModelConfig(dropout=0.0)
-    assert groups["sa_axis", "channel"][0].config == ModelConfig(dropout=0.0, sa_axis="channel")
+    base = [Settings(seeds=[seed], overrides={"dim": 64}) for seed in (1, 2)]
+    groups = reading_jobs(base)
+    assert len(groups) == 1 + sum(len(values) for values in readings.readings().values())
+    assert groups["", ""] == base
+    assert groups["sa_axis", "channel"][0].config == ModelConfig(dim=64, sa_axis="channel")
     assert all([job.seeds for job in group] == [[1], [2]] for group in groups.values())
-    some = ambiguity_jobs(grid_settings({"seeds": 1}), ["heads", "sa_axis"])
+    some = reading_jobs([Settings()], ["heads", "sa_axis"])
     assert list(some) == [
         ("", ""),
         ("heads", "4"),
@@ -295,10 +308,18 @@ def test_every_reading_is_run_beside_the_default() -> None:
     ]
 
 
+def test_a_reading_that_all_runs_have_is_not_run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = grid_settings({"overrides": {"heads": 4, "dropout": 0.0}})
+    assert list(reading_jobs(settings.jobs()[:1], ["heads", "dropout"])) == [("", ""), ("heads", "8")]
+    monkeypatch.setattr(grid, "open_data", lambda job: pytest.fail("no data are needed to see this"))
+    with pytest.raises(ConfigError, match="the only reading of dropout besides the default"):
+        ambiguity_report(settings, "a command", ["dropout"])
+
+
 def test_effects_are_reading_minus_default_in_points(
     given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grid, "readings", lambda: {"sa_squeeze": ("sum",), "heads": (4, 8)})
+    monkeypatch.setattr(readings, "readings", lambda: {"sa_squeeze": ("sum",), "heads": (4, 8)})
     report = ambiguity_report(grid_settings(given), "a command", progress=False)
     assert {name: list(found) for name, found in report["effects"].items()} == {
         "sa_squeeze": ["sum"], "heads": ["4", "8"],
@@ -328,13 +349,44 @@ def test_the_command_line_writes_a_report_that_is_read_again(
     assert "random numbers (NOT LLP), 32/6/8 videos, 1 seed, 1 epoch" in out
     assert "MEAN NOTHING" in out
     report = read_report(tmp_path / "r.json")
-    assert report["command"] == " ".join(["python -m cmpie_lite.grid", *words])
+    assert report["command"] == shlex.join(["python", "-m", "cmpie_lite.grid", *words])
     stored = table_report(GridSettings(stored=str(tmp_path / "r.json")), 2, "")
     assert stored == report
     other = tmp_path / "q.json"
     other.write_text((tmp_path / "r.json").read_text().replace('"cmpie"', '"without_audio"'))
-    with pytest.raises(DataError, match="not of Table 1"):
+    with pytest.raises(DataError, match=r"'without_audio'\], expected one of Table 1"):
         table_report(GridSettings(stored=str(other)), 1, "")
+
+
+def test_a_report_of_readings_is_no_table() -> None:
+    results = Path(__file__).resolve().parents[1] / "book" / "results"
+    for path in results.glob("ambiguities*.json"):
+        for table in (1, 2):
+            with pytest.raises(DataError, match=f"a report of readings, expected one of Table {table}"):
+                table_report(GridSettings(stored=str(path)), table, "")
+    for table in (1, 2):
+        assert table_report(GridSettings(stored=str(results / f"table{table}.json")), table, "")["runs"]
+
+
+def test_reports_lie_beside_the_runs_and_say_how_to_repeat_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an output folder both go to the project's `out`, wherever the command was given."""
+
+    def report(settings: GridSettings, table: Any, command: str) -> dict[str, Any]:
+        records = [record(name, 1, 0.5) for name in ("han", "cmpie")]
+        return make_report(records, [("cmpie", "han")], command)
+
+    monkeypatch.setattr(grid, "table_report", report)
+    monkeypatch.setattr(experiment, "home", lambda: tmp_path / "project")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["--table", "2"]) == 0
+    assert read_report(tmp_path / "project" / "out" / "table2.json")["seeds"] == [1]
+    words = ["--table", "2", "--output-dir", str(tmp_path / "my out")]
+    assert main(words) == 0
+    command = read_report(tmp_path / "my out" / "table2.json")["command"]
+    assert shlex.split(command) == ["python", "-m", "cmpie_lite.grid", *words]
 
 
 @pytest.mark.parametrize(
@@ -344,6 +396,7 @@ def test_the_command_line_writes_a_report_that_is_read_again(
         (["--table", "1", "--systems", "hann"], "Settings.model = 'hann'"),
         (["--table", "1", "--systems", "cmpie", "ave"], "'han' and at least one more"),
         (["--ambiguities", "--set", "heads"], "NAME=VALUE"),
+        (["--ambiguities", "dropout", "--set", "dropout=0"], "the only reading of dropout"),
         (["--ambiguities", "cma_axis"], "no readings of 'cma_axis', expected some of sa_axis"),
     ],
 )

@@ -112,3 +112,12 @@ def test_a_single_run_after_runs_together_leaves_one_model_and_its_record(
     best = load_model(run_folder(long, store, 1))[0].state_dict()
     direct = run_experiment(replace(long, output_dir=f"{long.output_dir}/direct"), store)[0].run.model
     assert all((best[name] == x).all() for name, x in direct.state_dict().items())
+
+
+def test_a_test_split_that_cannot_be_scored_is_said_before_training(
+    job: Settings, store: FeatureStore, tmp_path: Path
+) -> None:
+    blind = replace(store.test, dense_audio=None, dense_visual=None)
+    with pytest.raises(DataError, match="dense labels"):
+        run_experiment(job, FeatureStore(store.train, store.val, blind, source="blind"))
+    assert not list(tmp_path.iterdir())

@@ -245,6 +245,28 @@ def test_wrong_shapes_are_named(position: int, fault: str) -> None:
         build(HAN)(*x)
 
 
+@pytest.mark.parametrize("position", range(3))
+def test_wrong_dtypes_are_named(position: int) -> None:
+    x = list(inputs())
+    x[position] = x[position].double()
+    name = ("audio", "visual_2d", "visual_3d")[position]
+    for autocast in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            with pytest.raises(ValueError, match=rf"{name} is torch\.float64, expected torch\.float32"):
+                build(HAN)(*x)
+
+
+@pytest.mark.parametrize("config", [HAN, ModelConfig(), ModelConfig(sa_input="raw")])
+def test_dtypes_that_work_are_let_through(config: ModelConfig) -> None:
+    x, kinds = inputs(), (torch.bfloat16, torch.float32, torch.float64)
+    for kind in kinds:
+        assert build(config).to(kind)(*(f.to(kind) for f in x)).video.dtype == kind
+    with torch.autocast("cpu", torch.bfloat16):
+        assert build(HAN)(*(f.half() for f in x)).segments.shape == (3, 10, 2, 25)
+        for kind in kinds[:2]:
+            assert build(config)(*(f.to(kind) for f in x)).segments.shape == (3, 10, 2, 25)
+
+
 def test_impossible_configurations_are_refused() -> None:
     for changes, match in [
         ({"sa_input": "raw", "sa_axis": "channel"}, "sa_axis='segment'"),

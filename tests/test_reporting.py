@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,15 @@ from cmpie_lite.errors import DataError
 from cmpie_lite.experiment import CONFIGS
 from cmpie_lite.intervals import MIN_SEEDS, Interval
 from cmpie_lite.metrics import SCORES
+from cmpie_lite.pairing import check_comparable, interval_of, paired
 from cmpie_lite.published import published_scores
 from cmpie_lite.reporting import (
     PAPER_ROWS,
     TITLES,
     about,
     caution,
-    check_comparable,
     frame_of,
-    interval_of,
     make_report,
-    paired,
     read_report,
     runs_frame,
     split_of,
@@ -250,6 +249,16 @@ def test_cells_are_percent() -> None:
     assert paper_differences(2).cells.loc[("+Seg Attention", "event"), "AV"] == "-0.9"
 
 
+def test_runs_of_several_kinds_share_no_row() -> None:
+    kinds = [record("cmpie", 1, 0.5), record("cmpie", 1, 0.6, heads=4)]
+    frame = runs_frame([*kinds, record("cmpie", 2, 0.6, heads=4)])
+    with pytest.raises(DataError, match=r"cmpie: runs of several kinds \(2, such as '' and 'heads=4'\)"):
+        score_table(frame)
+    assert list(score_table(frame, key="changed").cells.loc[:, "Audio"])[1].startswith("60.0")
+    with pytest.raises(DataError, match="several kinds"):
+        score_table(runs_frame([*kinds, record("han", 1, 0.5)]), key="changed")
+
+
 def test_a_reader_is_warned() -> None:
     assert caution(two_systems(3, source="LLP")) == ""
     text = caution(two_systems(3, epochs=5, train=400))
@@ -311,3 +320,16 @@ def test_a_report_survives_its_file(tmp_path: Path) -> None:
     for name in ("bad.json", "none.json"):
         with pytest.raises(DataError, match="no report of runs"):
             read_report(tmp_path / name)
+
+
+def test_a_reports_numbers_are_those_computed(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"x": [0.1 + 0.2, 1 / 3e5, np.nan], "n": [1, 2, 3], "none": [np.nan] * 3})
+    again = frame_of(json.loads(json.dumps(split_of(frame), allow_nan=False)))
+    pd.testing.assert_frame_equal(again, frame, check_exact=True)
+
+
+def test_one_seed_alone_has_a_mean_and_no_limits() -> None:
+    report = make_report([record("han", 1, 0.5), record("cmpie", 1, 0.6)], [("cmpie", "han")], "")
+    intervals = frame_of(report["intervals"])
+    assert "+10.0" in interval_table(frame_of(report["runs"]), intervals).cells.loc[("CM-PIE", "event"), "AV"]
+    assert "undecided at 1 seed (" in verdicts(1, intervals, "LLP-sim")

@@ -68,7 +68,7 @@ class AVE(nn.Module):
         Raises:
             ValueError: if a tensor's shape is not (videos, segments, features); the message names it.
         """
-        check_inputs(audio, visual_2d, visual_3d)
+        check_inputs(audio, visual_2d, visual_3d, self.attention.guide.weight.dtype)
         visual, weights = self.attention(audio, visual_2d, visual_3d)
         heard, _ = self.audio_lstm(audio)
         seen, _ = self.visual_lstm(visual)

@@ -101,7 +101,7 @@ class AVSDN(nn.Module):
         Raises:
             ValueError: if a tensor's shape is not (videos, segments, features); the message names it.
         """
-        check_inputs(audio, visual_2d, visual_3d)
+        check_inputs(audio, visual_2d, visual_3d, self.attention.guide.weight.dtype)
         visual, weights = self.attention(audio, visual_2d, visual_3d)
         _, heard = self.audio_encoder(audio)
         _, seen = self.visual_encoder(visual)
