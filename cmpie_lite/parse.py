@@ -12,6 +12,7 @@ from torch import nn
 
 from cmpie_lite.checkpoint import replace_file
 from cmpie_lite.config import check_fields, require
+from cmpie_lite.errors import DataError
 from cmpie_lite.evaluate import THRESHOLD, Predictions, decode
 from cmpie_lite.events import class_index, roll_to_events
 from cmpie_lite.labels import MODALITIES
@@ -42,10 +43,21 @@ class ParseSettings:
 
 
 def parse_features(model: nn.Module, audio: Any, visual_2d: Any, visual_3d: Any) -> Predictions:
-    """Parse one video from its arrays (T, 128), (8T, 2048) or (T, 2048), and (T, 512); N is 1."""
+    """Parse one video from its float32 arrays (T, 128), (8T, 2048) or (T, 2048), and (T, 512); N is 1.
+
+    Raises:
+        DataError: an array of another dtype, or with values that are not finite.
+    """
     device = next(model.parameters()).device
+    named = {"audio": audio, "visual_2d": visual_2d, "visual_3d": visual_3d}
+    features = {name: torch.as_tensor(x) for name, x in named.items()}
+    for name, x in features.items():
+        if x.dtype != torch.float32:
+            raise DataError(f"{name} is {x.dtype}, expected torch.float32. Convert it before.")
+        if broken := int(x.isfinite().logical_not().sum()):
+            raise DataError(f"{name} has {broken} values that are not finite. Extract the video again.")
     with torch.inference_mode():
-        parsed = model.eval()(*(torch.as_tensor(x)[None].to(device) for x in (audio, visual_2d, visual_3d)))
+        parsed = model.eval()(*(x[None].to(device) for x in features.values()))
     return Predictions(*(probs.float().cpu() for probs in parsed[:4]))
 
 

@@ -2,7 +2,8 @@
 
 A store is a folder of four files. `train.safetensors`, `val.safetensors` and `test.safetensors` hold the
 tensors of `Split`; `store.json` names the source and lists counts, sizes and sha256 of the three. It is
-written last: a folder without it is no store. The digest of a store can be had without this package:
+written last: a folder without it is no store. One process writes to a folder at a time. The digest of a store
+can be had without this package:
 
     sha256sum train.safetensors val.safetensors test.safetensors | sha256sum
 """
@@ -13,7 +14,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +37,7 @@ from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASSES
 
 MANIFEST: Final = "store.json"
+LOCK: Final = ".lock"
 
 # --- writing -----------------------------------------------------------------------------------------
 
@@ -54,27 +57,60 @@ def write_file(path: Path, chunks: Iterable[bytes]) -> None:
         os.fsync(file.fileno())
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep every other writer out of a folder, which is made where it is missing, until the block ends.
+
+    The system holds the lock, and lets go of it when this process ends, however it ends.
+
+    Raises:
+        DataError: another writer is at work there.
+        OSError: the folder cannot be made or written.
+    """
+    import fcntl  # Windows has none, but can read stores
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = os.path.samestat(os.fstat(file.fileno()), path.stat())
+        except (BlockingIOError, FileNotFoundError):  # not found: the other one has just ended
+            held = False
+        if not held:
+            raise DataError(
+                f"{folder}: another process is writing a store there. Wait for its end, or choose another "
+                "folder."
+            )
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
 def write_store(folder: str | Path, store: FeatureStore) -> None:
     """Write a store, replacing one that stands there. After a full disk or a kill there is the old store or
     none, never a mixture.
 
     Raises:
-        DataError: a feature is not finite, or the files cannot be written (the old store is then untouched).
+        DataError: a feature is not finite, the files cannot be written (the old store is then untouched), or
+            another process writes to this folder.
     """
     folder = Path(folder)
     staging = folder / ".staging"
+    counts = {name: len(split) for name, split in store.splits.items()}
     try:
-        staging.mkdir(parents=True, exist_ok=True)
-        for name, split in store.splits.items():
-            check_finite(split)
-            write_file(staging / f"{name}.safetensors", split_bytes(split))
-        install(staging, folder, store.source, store.creation, {k: len(v) for k, v in store.splits.items()})
+        with alone_in(folder), ExitStack() as stack:
+            stack.callback(shutil.rmtree, staging, ignore_errors=True)
+            staging.mkdir(exist_ok=True)
+            for name, split in store.splits.items():
+                check_finite(split)
+                write_file(staging / f"{name}.safetensors", split_bytes(split))
+            install(staging, folder, store.source, store.creation, counts)
     except OSError as error:
         raise DataError(
             f"Cannot write a store to {folder}: {error}. Free space or choose another folder."
         ) from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def install(
@@ -82,7 +118,8 @@ def install(
 ) -> str:
     """Make the split files that are finished in `staging` the store of `folder`; return its digest.
 
-    Everything is on the disk before the old manifest goes; the new one comes last.
+    Everything is on the disk before the old manifest goes; the new one comes last. To be called within
+    `alone_in(folder)`.
     """
     files = {name: staging / f"{name}.safetensors" for name in SPLITS}
     hashes = {name: file_hash(path) for name, path in files.items()}

@@ -29,8 +29,9 @@ def run_features(args: argparse.Namespace) -> int:
     from data_fetch.fetch_features import fetch_features
 
     ids = _ids(args.annotations, args.version)
-    print(fetch_features(args.out, source=args.source, ids=ids, url=args.url))
-    return 0
+    report = fetch_features(args.out, source=args.source, ids=ids, url=args.url)
+    print(report)
+    return 1 if report.missing else 0
 
 
 def run_videos(args: argparse.Namespace) -> int:
@@ -49,15 +50,9 @@ def run_videos(args: argparse.Namespace) -> int:
 
 def run_extract(args: argparse.Namespace) -> int:
     from data_fetch.batch import MANIFEST, Recipe, extract_many
+    from data_fetch.origin import read_origin
 
-    paths = [
-        path
-        for given in args.videos
-        for path in (sorted(p for p in given.iterdir() if _is_video(p)) if given.is_dir() else [given])
-    ]
-    if args.ids:
-        wanted = {name[:11] for name in args.ids}
-        paths = [path for path in paths if path.stem[:11] in wanted]
+    paths = [path for given in args.videos for path in _videos(given, args.ids)]
     if not paths:
         raise DataError("no videos given or found. Name files, or folders of files.")
     recipe = Recipe(
@@ -71,7 +66,7 @@ def run_extract(args: argparse.Namespace) -> int:
     )
     if args.weights != "published":
         print(f"WARNING: {args.weights} extractors: the features are NOT those a trained model expects.")
-    source = args.source or _read_source(paths[0].parent / SOURCE_FILE)
+    source = args.source or read_origin(paths[0].parent / SOURCE_FILE) or "own videos"
     alone = len(paths) == 1 and args.scheduler is None and args.workers is None
     workers = 0 if alone else args.workers
     rows = extract_many(paths, args.out, recipe, workers=workers, scheduler=args.scheduler, source=source)
@@ -106,12 +101,15 @@ def _ids(folder: Path | None, version: str) -> list[str]:
     return [feature_name(v) for split in (labels.train, labels.val, labels.test) for v in split.ids]
 
 
-def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+def _videos(given: Path, ids: Sequence[str] | None) -> list[Path]:
+    """A file itself; of a folder its videos, or those of these ids."""
+    from data_fetch.extract import video_id
 
-
-def _read_source(path: Path) -> str:
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else "own videos"
+    if not given.is_dir():
+        return [given]
+    files = (path for path in given.glob("[!.]*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    wanted = {video_id(f"{name}.mp4") for name in ids or ()}
+    return sorted(path for path in files if not wanted or video_id(path) in wanted)
 
 
 def _summary(rows: Sequence[dict[str, str]], manifest: Path) -> int:
@@ -163,8 +161,8 @@ def _parser() -> argparse.ArgumentParser:
 
     child = command("extract", run_extract, "Extract features of videos into the official layout.")
     child.add_argument("videos", nargs="+", type=Path, help="video files, or folders of them")
-    child.add_argument("--ids", nargs="*", help="only these, of the folders")
-    child.add_argument("--out", type=Path, default=Path("data/feats"))
+    child.add_argument("--ids", nargs="*", help="of folders, only the videos of these ids")
+    child.add_argument("--out", type=Path, default=Path("data/extracted"))
     child.add_argument("--weights", choices=("published", "random", "tiny"), default="published")
     child.add_argument("--weights-dir", type=Path, help="folder of the published weights' files")
     child.add_argument("--seed", type=int, default=0, help="of random weights")
@@ -199,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return int(args.run(args))
-    except DataError as error:
+    except (ValueError, OSError) as error:  # ValueError: all of this project's own
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

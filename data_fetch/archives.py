@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from cmpie_lite.errors import DataError
 from data_fetch.feature_files import array_fault
-from data_fetch.files import whole_file
+from data_fetch.files import sweep, whole_file
 from data_fetch.sources import FEATURES_BYTES, LAYOUT
 
 MEMBER_BYTES: Final = 2**20  # the largest array, 80 x 2048 float32, has 655488 bytes with its header
@@ -83,6 +83,7 @@ def extract_features(archive: Path, out: Path, progress: bool = True) -> Extract
                 written += 1
             except _BadArray as error:
                 bad[folder, name] = str(error)
+    sweep(*(out / folder for folder in LAYOUT))
     if not (written or kept or bad):
         raise DataError(
             f"{archive}: no {', '.join(f'{k}/ID.npy' for k in LAYOUT)} in it. Is it the features?"
@@ -180,8 +181,12 @@ def _tar_member(tape: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
 
 
 def unpacked_bytes(archive: Path) -> int:
-    """About how many bytes an archive holds: what a zip's directory says, three times its size for others."""
+    """About how many bytes an archive holds: what a zip's directory says, three times its size for others.
+
+    Raises:
+        DataError: a zip archive whose directory is damaged.
+    """
     if archive.is_file() and zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as bundle:
-            return sum(min(info.file_size, MEMBER_BYTES) for info in bundle.infolist())
+        with _open(archive) as members:
+            return sum(min(member.size, MEMBER_BYTES) for member in members)
     return min(3 * archive.stat().st_size, FEATURES_BYTES) if archive.is_file() else 0

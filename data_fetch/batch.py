@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,8 +22,11 @@ from tqdm import tqdm
 from cmpie_lite.errors import DataError
 from cmpie_lite.many_runs import DASK, SCHEDULER_SECONDS
 from data_fetch.extract import extract_video, is_done, video_id, write_features
-from data_fetch.files import read_rows, whole_file, write_rows
-from data_fetch.sources import SOURCE_FILE, WEIGHTS
+from data_fetch.extras import need
+from data_fetch.feature_files import feature_files
+from data_fetch.files import read_rows, sweep, write_rows
+from data_fetch.origin import claim
+from data_fetch.sources import LAYOUT, SOURCE_FILE, WEIGHTS
 from data_fetch.weights import KINDS, Networks, load_networks, published_path
 
 MANIFEST: Final = "manifest.csv"
@@ -32,7 +35,11 @@ COLUMNS: Final = ("id", "status", "notes")  # status: ok, refused (the file's fa
 
 @dataclass(frozen=True)
 class Recipe:
-    """How features are made; the same for every video of a run."""
+    """How features are made; the same for every video of a folder.
+
+    Raises:
+        DataError: a number that cannot be.
+    """
 
     weights: str = "published"
     seed: int = 0
@@ -42,6 +49,27 @@ class Recipe:
     silent_audio: bool = False
     batch_size: int = 16
     threads: int = 0  # of torch in each process; 0 leaves torch's own choice
+
+    def __post_init__(self) -> None:
+        for name, holds, expected in (
+            ("seed", 0 <= self.seed < 2**63, "0 to 2**63 - 1"),
+            ("start", 0 <= self.start < float("inf"), "seconds >= 0"),
+            ("batch_size", self.batch_size >= 1, "at least one frame"),
+            ("threads", self.threads >= 0, "0 or more"),
+        ):
+            if not holds:
+                raise DataError(f"{name} = {getattr(self, name)!r}, expected {expected}.")
+
+    def describe(self, source: str) -> str:
+        """What features made in this way of `source` are, in a line without what goes without saying."""
+        text = source
+        if self.start:
+            text += f", from {float(self.start)} s on"
+        if self.silent_audio:
+            text += ", silent where they have no sound"
+        if self.weights != "published":
+            text += f", RANDOM extractors ({self.weights}, seed {self.seed})"
+        return text
 
 
 @lru_cache(maxsize=1)
@@ -56,6 +84,7 @@ def extract_one(path: Path, out: Path, recipe: Recipe) -> dict[str, str]:
     row = {"id": name, "status": "ok", "notes": ""}
     if is_done(out, name):
         return row
+    need("av", "extract")  # outside of the block below: it is no fault of the video's
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     networks = _networks(recipe.weights, recipe.seed, recipe.device, recipe.folder)
@@ -89,21 +118,27 @@ def extract_many(
         videos: files; two of the same id are an error.
         out: folder of the official layout.
         recipe: networks and options.
-        workers: processes of the local cluster; 0 works in this process, None takes one per two cores, or one
-            for a GPU.
+        workers: processes of the local cluster, at least 0; 0 works in this process, None takes one per two
+            cores, or one for a GPU.
         scheduler: address of a running Dask scheduler, "tcp://host:8786", in place of a local cluster.
         source: what the videos are; written beside the features, with a warning where weights are random.
         progress: show a bar with rate and time left.
 
     Raises:
-        DataError: ids that collide; no scheduler at the address; an output folder that holds other features.
+        DataError: ids that collide; no scheduler at the address; an output folder that holds other features,
+            or features that nothing says the origin of; a package that is not installed.
     """
+    if workers is not None and workers < 0:
+        raise DataError(f"workers = {workers}, expected 0 (this process) or more.")
     names = [video_id(path) for path in videos]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"{len(twice)} ids come from several files, first {twice[0]!r}. Give one of each.")
     _check_recipe(recipe, local=scheduler is None)
-    _write_source(out, source, recipe)
+    # With --silent-audio only videos join that were refused before: what is there stays as it is.
+    without = replace(recipe, silent_audio=False).describe(source)
+    occupied = any(feature_files(out))
+    claim(out / SOURCE_FILE, recipe.describe(source), occupied=occupied, also=[without])
     known = {row["id"]: row for row in read_rows(out / MANIFEST, COLUMNS)}
     todo = [path for path, name in zip(videos, names, strict=True) if not is_done(out, name)]
     with ExitStack() as stack:
@@ -116,12 +151,18 @@ def extract_many(
             for row in tqdm(rows, desc="extract", unit="video", total=len(todo), disable=not progress):
                 known[row["id"]] = row
         finally:
+            for name in names:  # a worker may be lost between the last array and its row
+                if is_done(out, name) and known.get(name, {}).get("status") != "ok":
+                    known[name] = {"id": name, "status": "ok", "notes": ""}
             write_rows(out / MANIFEST, COLUMNS, [known[name] for name in sorted(known)])
-    return [known.get(name, {"id": name, "status": "ok", "notes": ""}) for name in names]
+    sweep(out, *(out / folder for folder in LAYOUT))
+    return [known[name] for name in names]
 
 
 def _check_recipe(recipe: Recipe, *, local: bool) -> None:
-    """Find out now, not once per video, that weights cannot be had or a device is missing."""
+    """Find out now, not once per video, that a package, weights or a device cannot be had."""
+    if local:
+        need("av", "extract")
     if recipe.weights not in KINDS:
         raise DataError(f"weights = {recipe.weights!r}, expected one of {', '.join(KINDS)}.")
     if recipe.weights == "published":
@@ -129,19 +170,6 @@ def _check_recipe(recipe: Recipe, *, local: bool) -> None:
             published_path(name, recipe.folder)
     if local:
         load_networks("tiny", recipe.device)
-
-
-def _write_source(out: Path, source: str, recipe: Recipe) -> None:
-    """Say beside the features what they are; refuse to mix features of different networks in one folder."""
-    text = source
-    if recipe.weights != "published":
-        text += f", RANDOM extractors ({recipe.weights}, seed {recipe.seed})"
-    path = out / SOURCE_FILE
-    before = path.read_text(encoding="utf-8").strip() if path.is_file() else text
-    if before != text:
-        raise DataError(f"{out} holds features of {before!r}, not of {text!r}. Choose another --out.")
-    with whole_file(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def _on_dask(
@@ -153,29 +181,30 @@ def _on_dask(
     scheduler: str | None,
 ) -> Iterator[dict[str, str]]:
     """Rows as the videos finish, in any order; the cluster and its client are closed with `stack`."""
-    import dask
-    from distributed import Client, LocalCluster, as_completed
-
+    dask, distributed = need("dask", "extract"), need("distributed", "extract")
     stack.enter_context(dask.config.set(DASK))
     if scheduler is None:
         cores = os.cpu_count() or 1
         count = min(len(videos), workers or (1 if recipe.device != "cpu" else max(1, cores // 2)))
         recipe = replace(recipe, threads=recipe.threads or max(1, cores // count))
-        cluster: Any = LocalCluster(
+        cluster = distributed.LocalCluster(
             n_workers=count, threads_per_worker=1, processes=True, dashboard_address=":0"
         )
-        client = stack.enter_context(Client(stack.enter_context(cluster)))
+        client = stack.enter_context(distributed.Client(stack.enter_context(cluster)))
     else:
         try:
-            client = stack.enter_context(Client(scheduler, timeout=SCHEDULER_SECONDS))
+            client = stack.enter_context(distributed.Client(scheduler, timeout=SCHEDULER_SECONDS))
         except (OSError, ValueError) as error:
             raise DataError(f"no Dask scheduler at {scheduler!r} ({error}). Is it running?") from error
-    futures = {}
-    for path in videos:
-        key = f"extract-{video_id(path)}"
-        future = client.submit(extract_one, path.absolute(), out.absolute(), recipe, key=key, pure=False)
-        futures[future] = path
-    for future in as_completed(futures):
+    futures = {  # not pure: each task runs, whatever another run has asked of this scheduler
+        client.submit(extract_one, path.absolute(), out.absolute(), recipe, pure=False): path
+        for path in videos
+    }
+    return _rows(futures, distributed.as_completed(futures))
+
+
+def _rows(futures: Mapping[Any, Path], finished: Iterable[Any]) -> Iterator[dict[str, str]]:
+    for future in finished:
         if future.status == "error":
             reason = f"{type(future.exception()).__name__}: {future.exception()}".splitlines()[0]
             yield {"id": video_id(futures[future]), "status": "failed", "notes": reason}

@@ -16,6 +16,7 @@ import numpy as np
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import FRAMES_PER_SEGMENT, NUM_SEGMENTS, SEGMENT_SECONDS
+from data_fetch.extras import need
 from data_fetch.media import Damage, open_media, picture_stream, seek, timed_frames
 
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ def read_waveform(path: Path, start: float = 0.0, notes: list[str] | None = None
     Raises:
         DataError: not a media file, or an audio track that is truncated or corrupt.
     """
-    import av
-
+    av = need("av", "extract")
     notes = [] if notes is None else notes
     waveform = np.zeros(NUM_SAMPLES, np.float32)
     position, end, heard, damage = 0, start, False, Damage()

@@ -1,4 +1,4 @@
-"""One feature file in the authors' layout, read without trust: .npy, float32, of its folder's shape."""
+"""Feature files in the authors' layout, read without trust: .npy, float32, of their folder's shape."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ import numpy as np
 
 from cmpie_lite.errors import DataError
 from data_fetch.sources import LAYOUT
+
+
+def feature_files(folder: Path) -> Iterator[Path]:
+    """The .npy files of the layout below `folder`, hidden ones left out."""
+    return (path for kind in LAYOUT for path in (folder / kind).glob("[!.]*.npy"))
 
 
 def check_feature(path: Path, kind: str) -> os.stat_result:

@@ -8,6 +8,7 @@ from typing import Final
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.store_files import file_hash
+from data_fetch.extras import need
 from data_fetch.sources import ANNOTATION_FILES, AUDIO_2020, AUDIO_2024, RAW_HOST
 
 VERSIONS: Final = ("2020", "2024", "both")
@@ -39,11 +40,9 @@ def fetch_annotations(
 
 
 def _fetch(path: Path, remote: str, expected: str, base_url: str, pause: float) -> Path:
-    import pooch
-    import requests
-
     if path.is_file() and file_hash(path) == expected:
         return path
+    pooch, requests = need("pooch", "fetch"), need("requests", "fetch")
     url = f"{base_url}/{remote}"
     downloader = pooch.HTTPDownloader(timeout=30)
     for attempt in range(1, ATTEMPTS + 1):

@@ -15,9 +15,11 @@ from tqdm import tqdm
 from cmpie_lite.errors import DataError
 from cmpie_lite.store_files import file_hash
 from data_fetch.archives import extract_features, unpacked_bytes
-from data_fetch.feature_files import array_fault
+from data_fetch.extras import need
+from data_fetch.feature_files import array_fault, feature_files
 from data_fetch.files import require_space, whole_file, write_rows
-from data_fetch.sources import FEATURES_BYTES, FEATURES_URL, LAYOUT
+from data_fetch.origin import read_origin
+from data_fetch.sources import FEATURES_BYTES, FEATURES_URL, LAYOUT, SOURCE_FILE
 
 ARCHIVE: Final = "llp_features.archive"
 CHECKSUM: Final = "archive.sha256.json"
@@ -64,16 +66,19 @@ def fetch_features(
         pause: seconds before a second attempt, doubled each time.
 
     Raises:
-        DataError: no space, no archive, an archive other than the one of the first use, or a hostile one.
+        DataError: no space, no archive, an archive other than the one of the first use, or a hostile one; an
+            `out` that holds features extracted from other videos.
     """
     bad: dict[tuple[str, str], str] = {}
     if source is not None and source.is_dir():
         out = next((p for p in (source, source / "feats") if any((p / k).is_dir() for k in LAYOUT)), source)
     else:
+        if (other := read_origin(out / SOURCE_FILE)) is not None:
+            raise DataError(f"{out} holds features of {other!r}, not LLP's own. Choose another --out.")
         archive = _download(url, out, pause, progress) if source is None else source
         if not archive.is_file():
             raise DataError(f"{archive}: no such archive or folder. Give the path of either with --from.")
-        present = sum(p.stat().st_size for k in LAYOUT for p in (out / k).glob("*.npy"))
+        present = sum(path.stat().st_size for path in feature_files(out))
         require_space(out, unpacked_bytes(archive) - present, "unpacking the features")
         checksum = compare_checksum(archive, out / CHECKSUM)
         bad = extract_features(archive, out, progress).bad
@@ -86,7 +91,7 @@ def _check(
     folder: Path, ids: Collection[str], bad: dict[tuple[str, str], str], progress: bool
 ) -> FeatureReport:
     """Check every array of the layout and write the manifest of what is missing, with reasons."""
-    found = {p.stem for kind in LAYOUT for p in (folder / kind).glob("*.npy")} | {name for _, name in bad}
+    found = {path.stem for path in feature_files(folder)} | {name for _, name in bad}
     if not found:
         raise DataError(f"{folder}: no {', '.join(LAYOUT)} folders with .npy files. Is it the right folder?")
     missing: list[tuple[str, str, str]] = []
@@ -126,13 +131,10 @@ def compare_checksum(archive: Path, record: Path) -> dict[str, object]:
 
 def _download(url: str, out: Path, pause: float, progress: bool) -> Path:
     """The archive, downloaded; a broken download goes on where it was, in this run or the next."""
-    import gdown
-    import requests
-    from gdown.exceptions import DownloadError, FileURLRetrievalError
-
     path = out / ARCHIVE
     if path.is_file():
         return path
+    gdown, requests, errors = (need(name, "fetch") for name in ("gdown", "requests", "gdown.exceptions"))
     parts = sum(part.stat().st_size for part in out.glob(f"{ARCHIVE}*.part"))
     require_space(out, 2 * FEATURES_BYTES - parts, "the archive and its arrays")
     out.mkdir(parents=True, exist_ok=True)
@@ -140,8 +142,10 @@ def _download(url: str, out: Path, pause: float, progress: bool) -> Path:
         try:
             gdown.download(url=url, output=str(path), quiet=not progress, resume=True, use_cookies=False)
             return path
-        except (FileURLRetrievalError, DownloadError, requests.RequestException, OSError) as error:
-            final = isinstance(error, FileURLRetrievalError) or _status(error) in (401, 403, 404, 410)
+        except (
+            *(errors.FileURLRetrievalError, errors.DownloadError, requests.RequestException, OSError),
+        ) as error:
+            final = isinstance(error, errors.FileURLRetrievalError) or _status(error) in (401, 403, 404, 410)
             if final or attempt == ATTEMPTS:
                 reason = " ".join(str(error).split())[:200] or type(error).__name__
                 raise DataError(

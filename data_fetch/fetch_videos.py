@@ -17,7 +17,8 @@ from typing import Any, Final, NamedTuple
 from tqdm import tqdm
 
 from cmpie_lite.errors import DataError
-from data_fetch.files import read_rows, whole_file, write_rows
+from data_fetch.extras import need
+from data_fetch.files import read_rows, sweep, whole_file, write_rows
 from data_fetch.trim import trim
 
 MANIFEST: Final = "videos.csv"
@@ -82,29 +83,31 @@ def fetch_videos(
         ids: LLP ids, such as "BjCEufrlXm4_20_30".
         out: folder of the clips and of `videos.csv`.
         download: gets one whole video; yt-dlp by default.
-        sleep: seconds between two videos, give or take a half; doubled after each failure of a video.
+        sleep: seconds (>= 0) between two videos, give or take a half; doubled after each failure of a video.
         retry_gone: ask again for videos that were gone or refused before.
         wait: sleeps.
 
     Raises:
-        DataError: a malformed id, a folder that cannot be written, yt-dlp not installed.
+        DataError: a malformed id, a folder that cannot be written, yt-dlp or PyAV not installed.
     """
+    if not 0 <= sleep < float("inf"):
+        raise DataError(f"sleep = {sleep}, expected seconds >= 0.")
     intervals = {video: parse_id(video) for video in ids}
+    need("av", "extract")  # now, or every video would seem to be at fault
     download = download or yt_dlp_downloader()
     known = {row["id"]: row for row in read_rows(out / MANIFEST, COLUMNS)}
+    present = {v for v, interval in intervals.items() if (out / f"{interval.youtube_id}.mp4").is_file()}
+    known |= {video: {"id": video, "status": "ok", "reason": ""} for video in present}
     settled = () if retry_gone else ("gone", "refused")
-    todo = [
-        video
-        for video, interval in intervals.items()
-        if not (out / f"{interval.youtube_id}.mp4").is_file()
-        and known.get(video, {}).get("status") not in settled
-    ]
+    todo = [v for v in intervals if v not in present and known.get(v, {}).get("status") not in settled]
+    write_rows(out / MANIFEST, COLUMNS, [known[name] for name in sorted(known)])
     for number, video in enumerate(tqdm(todo, desc="videos", unit="video", disable=not progress)):
         if number:
             wait(sleep * random.uniform(0.5, 1.5))
         known[video] = _fetch_one(video, intervals[video], out, download, sleep, wait)
         write_rows(out / MANIFEST, COLUMNS, [known[name] for name in sorted(known)])
-    return [known.get(video) or {"id": video, "status": "ok", "reason": ""} for video in intervals]
+    sweep(out)
+    return [known[video] for video in intervals]
 
 
 def _fetch_one(
@@ -150,10 +153,7 @@ def yt_dlp_downloader() -> Downloader:
     Raises:
         DataError: yt-dlp is not installed.
     """
-    try:
-        import yt_dlp
-    except ImportError as error:
-        raise DataError("yt-dlp is not installed. Run `pip install 'cmpie-lite[videos]'`.") from error
+    yt_dlp = need("yt_dlp", "videos")
 
     def download(youtube_id: str, folder: Path) -> Path:
         options: dict[str, Any] = {

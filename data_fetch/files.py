@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: atomic writes, csv manifests, checksums, disk space."""
+"""Files that are either whole or absent: atomic writes, csv manifests, disk space."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from cmpie_lite.errors import DataError
 
 DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EISDIR)
+PART: Final = ".part"  # of temporary files, whose names also begin with a dot
+STALE_SECONDS: Final = 600.0
 
 
 @contextmanager
@@ -30,7 +33,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=PART, dir=path.parent)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror}). Choose another folder.") from error
     os.close(handle)
@@ -45,6 +48,14 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise DataError(f"{path}: writing failed ({error.strerror}). Make room, and run again.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(*folders: Path) -> None:
+    """Remove temporary files that killed processes left: those that have not changed for ten minutes."""
+    for path in (path for folder in folders for path in folder.glob(f".*{PART}")):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
 
 
 def require_space(folder: Path, needed: int, what: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cmpie_lite.errors import DataError
+from data_fetch.extras import need
 
 PLAYLISTS: Final = ("hls", "concat", "dash")  # formats that would make the library open further files
 
@@ -25,8 +26,7 @@ class Damage:
 @contextmanager
 def open_media(path: Path) -> Iterator[Any]:
     """Open a media file for reading; whatever goes wrong inside becomes a `DataError` naming the file."""
-    import av
-
+    av = need("av", "extract")
     if not path.is_file():
         raise DataError(f"{path}: no such file. Give the path of a video file.")
     if path.stat().st_size == 0:

@@ -5,7 +5,7 @@
     feats/r2plus1d_18/<11-char id>.npy   float32 (10, 512)
 
 All files are looked at before any is read. Unfinished work stands in `.packing` of the output folder until a
-later run completes it.
+later run completes it; a second run that comes at the same time is refused.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from typing import Final, Literal
 from cmpie_lite.annotations import Annotations, feature_name
 from cmpie_lite.data import FEATURES, SPLITS
 from cmpie_lite.errors import DataError
-from cmpie_lite.store_files import install
+from cmpie_lite.store_files import alone_in, install
 from data_fetch.files import require_space, write_rows
+from data_fetch.origin import read_origin
 from data_fetch.pack_split import BadFile, complete, plan
 from data_fetch.sources import LAYOUT, SOURCE_FILE
 
@@ -83,36 +84,42 @@ def pack(
 
     Raises:
         DataError: a feature file is missing or unusable (all are looked at before, the first are named);
-            a split would be empty; the output cannot be written (what is packed so far is kept).
+            a split would be empty; the output cannot be written (what is packed so far is kept); another
+            process packs into the same folder.
     """
     if on_missing not in ("error", "skip"):
         raise DataError(f"on_missing = {on_missing!r}, expected 'error' or 'skip'.")
     feats, out_dir = _find_layout(Path(features_dir)), Path(out_dir)
-    source = _find_source(feats) if source is None else source
+    if source is None:
+        said = read_origin(feats / SOURCE_FILE)
+        source = "LLP" if said is None else said
     if not source.strip():
         raise DataError(f"source = {source!r}, expected the name of the data, such as 'LLP'.")
     staging = out_dir / ".packing"
     jobs = [plan(name, getattr(annotations, name), feats) for name in SPLITS]
     if on_missing == "error":
-        _refuse([row for job in jobs for row in job.bad], staging)
+        _refuse([row for job in jobs for row in job.bad])
     negative: list[str] = []
     try:
         kept = sum(path.stat().st_size for path in staging.glob("*"))
         require_space(out_dir, VIDEO_BYTES * sum(len(job.ids) for job in jobs) - kept, "the store")
-        staging.mkdir(parents=True, exist_ok=True)
-        for i, job in enumerate(jobs):
-            jobs[i], found = complete(job, feats, staging, progress)
-            negative += found
-        bad = tuple(row for job in jobs for row in job.bad)
-        if on_missing == "error":  # what could only be seen in the values
-            _refuse(bad, staging)
-            (out_dir / MISSING).unlink(missing_ok=True)
-        else:
-            write_rows(out_dir / MISSING, BadFile._fields, [row._asdict() for row in bad])
-        counts = {job.name: len(job.ids) for job in jobs}
-        creation = {"annotations": annotations.version, "left_out": len({row.id for row in bad})}
-        digest = install(staging, out_dir, source, creation, counts)
-        shutil.rmtree(staging)
+        with alone_in(out_dir):
+            staging.mkdir(exist_ok=True)
+            for i, job in enumerate(jobs):
+                jobs[i], found = complete(job, feats, staging, progress)
+                negative += found
+            bad = tuple(row for job in jobs for row in job.bad)
+            if on_missing == "skip":
+                write_rows(out_dir / MISSING, BadFile._fields, [row._asdict() for row in bad])
+            else:
+                if bad:  # what could only be seen in the values
+                    shutil.rmtree(staging)
+                _refuse(bad)
+                (out_dir / MISSING).unlink(missing_ok=True)
+            counts = {job.name: len(job.ids) for job in jobs}
+            creation = {"annotations": annotations.version, "left_out": len({row.id for row in bad})}
+            digest = install(staging, out_dir, source, creation, counts)
+            shutil.rmtree(staging)
     except OSError as error:
         raise DataError(
             f"Cannot pack to {out_dir}: {error}. What is packed so far is kept: free space and run again."
@@ -132,23 +139,11 @@ def _find_layout(folder: Path) -> Path:
     raise DataError(f"{folder} has no folders {', '.join(LAYOUT)}, nor has its folder feats. Give theirs.")
 
 
-def _find_source(feats: Path) -> str:
-    try:
-        return (feats / SOURCE_FILE).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return "LLP"
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{feats / SOURCE_FILE} cannot be read: {error}. Expected one line of text."
-        ) from error
-
-
-def _refuse(bad: Sequence[BadFile], staging: Path) -> None:
+def _refuse(bad: Sequence[BadFile]) -> None:
     if bad:
-        shutil.rmtree(staging, ignore_errors=True)
         shown = "\n  ".join(f"{row.file}: {row.reason}" for row in bad[:5])
         raise DataError(
             f"{len(bad)} feature files of {len({row.id for row in bad})} videos cannot be used:\n  {shown}"
             f"{' ...' if len(bad) > 5 else ''}\n"
-            "Repair them, or leave those videos out with on_missing='skip'."
+            "Repair them, or leave those videos out with --skip-missing (on_missing='skip')."
         )

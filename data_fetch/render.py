@@ -1,6 +1,7 @@
 """`python -m data_fetch render`: real mp4 clips of known events, with annotation files in LLP's own format.
 
     OUT/videos/render00000.mp4 ...     picture and sound of ten seconds
+    OUT/videos/render.txt              seed, size and frame rate of the clips beside it
     OUT/annotations/AVVP_*.csv         weak labels of three splits, dense labels of val and test
 
 The path from pixels and samples to scores can so be run, watched and heard without any download.
@@ -17,13 +18,16 @@ from tqdm import tqdm
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASS_INDEX, NUM_SEGMENTS, SEGMENT_SECONDS
-from data_fetch.files import whole_file
+from data_fetch.extras import need
+from data_fetch.files import sweep, whole_file
+from data_fetch.origin import claim
 from data_fetch.scenes import Scene, draw, make_scene, play
 from data_fetch.sources import SOURCE_FILE
 
 SECONDS: Final = NUM_SEGMENTS * SEGMENT_SECONDS
 SOUND_RATE: Final = 16_000
 WEAK_FILES: Final = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
+MADE_WITH: Final = "render.txt"
 
 
 def render_set(
@@ -37,10 +41,12 @@ def render_set(
 ) -> dict[str, Scene]:
     """Render clips for three splits, and write their annotations; clips that are there are kept.
 
+    A folder holds clips of one seed, size and frame rate, which stand in `videos/render.txt`.
+
     Args:
         out: folder of `videos` and `annotations`.
         counts: number of clips of "train", "val" and "test".
-        seed: a clip's scene depends on it and on the clip's number, on nothing else.
+        seed: at least 0; a clip's scene depends on it and on the clip's number, on nothing else.
         size: width and height, pixels, even.
         fps: frames per second.
 
@@ -48,8 +54,10 @@ def render_set(
         The scene of each id, such as "render00000_0_10".
 
     Raises:
-        DataError: a size or count that cannot be, or a folder that cannot be written.
+        DataError: a number that cannot be, a folder of other clips, or one that cannot be written.
     """
+    need("av", "extract")
+    _check_numbers(size, fps, SECONDS, seed)
     if set(counts) != set(WEAK_FILES) or any(not 0 < n < 30_000 for n in counts.values()):
         raise DataError(f"counts = {dict(counts)!r}, expected 1 to 29999 clips for each of train, val, test.")
     scenes: dict[str, dict[str, Scene]] = {}
@@ -57,12 +65,15 @@ def render_set(
         numbers = range(30_000 * split, 30_000 * split + counts[name])
         scenes[name] = {f"render{n:05d}_0_10": make_scene(seed, n) for n in numbers}
     everything = {video: scene for split in scenes.values() for video, scene in split.items()}
-    _write_annotations(out / "annotations", scenes)
     videos = out / "videos"
+    made_with = f"clips of seed {seed}, {size} x {size} pixels, {float(fps)} frames per second"
+    claim(videos / MADE_WITH, made_with, occupied=any(videos.glob("[!.]*.mp4")))
+    _write_annotations(out / "annotations", scenes)
     for video, scene in tqdm(everything.items(), desc="render", unit="clip", disable=not progress):
         path = videos / f"{video[:11]}.mp4"
         if not path.is_file():
             render_clip(path, scene, size=size, fps=fps, seed=seed)
+    sweep(videos)
     with whole_file(videos / SOURCE_FILE) as temporary:
         temporary.write_text("rendered clips\n", encoding="utf-8")
     return everything
@@ -81,15 +92,10 @@ def render_clip(
     """Write one mp4: H.264 (MPEG-4 where libx264 is missing) and AAC, atomically.
 
     Raises:
-        DataError: a size, frame rate or duration that cannot be encoded, or a folder that cannot be written.
+        DataError: a size, frame rate, duration or seed that cannot be, or a folder that cannot be written.
     """
-    import av
-
-    if size < 16 or size % 2 or not 1 <= fps <= 240 or not 0 < seconds <= 3600:
-        raise DataError(
-            f"size = {size}, fps = {fps}, seconds = {seconds}: expected an even size >= 16, 1 to 240 frames "
-            "per second, at most an hour."
-        )
+    av = need("av", "extract")
+    _check_numbers(size, fps, seconds, seed)
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     options = {"crf": "18", "preset": "veryfast"} if codec == "libx264" else {"qscale": "3"}
     rate = Fraction(fps).limit_denominator(1001)
@@ -111,6 +117,14 @@ def render_clip(
             block.sample_rate, block.pts, block.time_base = SOUND_RATE, 0, Fraction(1, SOUND_RATE)
             container.mux(voice.encode(block))
             container.mux(voice.encode(None))
+
+
+def _check_numbers(size: int, fps: float, seconds: float, seed: int) -> None:
+    if size < 16 or size % 2 or not 1 <= fps <= 240 or not 0 < seconds <= 3600 or seed < 0:
+        raise DataError(
+            f"size = {size}, fps = {fps}, seconds = {seconds}, seed = {seed}: expected an even size >= 16, "
+            "1 to 240 frames per second, at most an hour, and a seed >= 0."
+        )
 
 
 def _write_annotations(folder: Path, scenes: Mapping[str, Mapping[str, Scene]]) -> None:

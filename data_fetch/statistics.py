@@ -181,14 +181,17 @@ def write(found: Mapping[str, Any], path: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point of `python -m data_fetch.statistics`."""
+    """Entry point of `python -m data_fetch.statistics`; an error is one line on stderr, exit status 2."""
     parser = argparse.ArgumentParser(
         prog="python -m data_fetch.statistics", description=__doc__.splitlines()[0]
     )
     parser.add_argument("annotation_dir", type=Path, help="folder with the AVVP_*.csv files")
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="default: %(default)s")
     options = parser.parse_args(arguments)
-    write(statistics(options.annotation_dir), options.out)
+    try:
+        write(statistics(options.annotation_dir), options.out)
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"error: {error}\n")
     print(f"{options.out}: {options.out.stat().st_size / 1000:.1f} kB")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cmpie_lite.errors import DataError
+from data_fetch.extras import need
 from data_fetch.media import open_media, picture_stream, seek
 
 
@@ -16,8 +17,7 @@ def trim(source: Path, target: Path, start: float, end: float) -> None:
     Raises:
         DataError: not a video, or one that ends more than half a second before `end`.
     """
-    import av
-
+    av = need("av", "extract")
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     last = {"video": start, "audio": start}
     with open_media(source) as whole, av.open(str(target), "w", format="mp4") as clip:

@@ -24,7 +24,7 @@ from cmpie_lite import data
 from cmpie_lite.data import FeatureStore, Split, check_finite, check_trainable, digest_of
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASSES
-from cmpie_lite.store_files import open_store, write_store
+from cmpie_lite.store_files import alone_in, open_store, write_store
 
 
 def some_split(name: str, count: int, *, dense: bool = True, seed: int = 0) -> Split:
@@ -175,6 +175,12 @@ def test_subset_and_device() -> None:
 def test_subset_refuses(indices: Any) -> None:
     with pytest.raises(DataError):
         some_split("s", 6).subset(indices)
+
+
+@pytest.mark.parametrize("none", [[], (), np.array([], dtype=int), torch.tensor([])])
+def test_a_subset_of_nothing_is_called_that(none: Any) -> None:
+    with pytest.raises(DataError, match="subset of no videos, expected at least one index"):
+        some_split("s", 6).subset(none)
 
 
 # --- what is refused ----------------------------------------------------------------------------------
@@ -439,6 +445,40 @@ def test_failure_between_two_renames_leaves_no_store_and_the_next_write_heals(
     write_store(tmp_path, some_store(seed=2))
     assert open_store(tmp_path, verify=True).digest == some_store(seed=2).digest
     assert set(files_of(tmp_path)) == STORE_FILES
+
+
+HOLDER = """
+import fcntl, sys
+file = open(sys.argv[1], "ab")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_writer_is_refused_until_the_first_ends_or_dies(tmp_path: Path) -> None:
+    write_store(tmp_path, some_store(seed=1))
+    before = files_of(tmp_path)
+    (tmp_path / ".staging").mkdir()
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(DataError, match=r"another process is writing a store there.*another folder"):
+            write_store(tmp_path, some_store(seed=2))
+        assert {name: data for name, data in files_of(tmp_path).items() if name != ".lock"} == before
+        assert (tmp_path / ".staging").is_dir(), "it is the first one's"
+        holder.kill()
+    write_store(tmp_path, some_store(seed=2))
+    assert open_store(tmp_path, verify=True).digest == some_store(seed=2).digest
+    assert set(files_of(tmp_path)) == STORE_FILES
+
+
+def test_a_lock_that_went_while_it_was_taken_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first ends between the second's opening of the lock's file and its lock: a third could hold it."""
+    monkeypatch.setattr("fcntl.flock", lambda *_: (tmp_path / ".lock").unlink())
+    with pytest.raises(DataError, match="another process"), alone_in(tmp_path):
+        pass
 
 
 CHILD = """

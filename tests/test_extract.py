@@ -6,7 +6,9 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from video_files import numbered, tone, write_video
 from cmpie_lite.errors import DataError
 from data_fetch import batch
 from data_fetch.__main__ import main
-from data_fetch.batch import MANIFEST, Recipe, extract_many
+from data_fetch.batch import COLUMNS, MANIFEST, Recipe, extract_many
 from data_fetch.extract import (
     Clip,
     VideoFeatures,
@@ -30,8 +32,9 @@ from data_fetch.extract import (
     visual_3d_features,
     write_features,
 )
+from data_fetch.files import read_rows, write_rows
 from data_fetch.render import render_set
-from data_fetch.sources import LAYOUT
+from data_fetch.sources import LAYOUT, SOURCE_FILE
 from data_fetch.weights import Networks, load_networks
 
 TINY = Recipe(weights="tiny", threads=1)
@@ -148,13 +151,89 @@ def test_many_here_then_only_what_is_missing(clips: Path, tmp_path: Path) -> Non
 def test_refuses_to_mix_and_to_collide(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     videos = sorted((clips / "videos").glob("*.mp4"))[:1]
     extract_many(videos, tmp_path, TINY, workers=0, progress=False)
-    with pytest.raises(DataError, match=r"holds features of .*seed 0.*Choose another --out"):
-        extract_many(videos, tmp_path, Recipe(weights="tiny", seed=1), workers=0, progress=False)
+    for other in ({"seed": 1}, {"start": 2.5}, {"weights": "random"}):
+        with pytest.raises(DataError, match=r"holds 'own videos, RANDOM.*seed 0\)'.*Choose another --out"):
+            extract_many(videos, tmp_path, replace(TINY, **other), workers=0, progress=False)
+    (tmp_path / SOURCE_FILE).unlink()
+    with pytest.raises(DataError, match=r"no source\.txt that says what they are.*Choose another --out"):
+        extract_many(videos, tmp_path, TINY, workers=0, progress=False)
+    (tmp_path / SOURCE_FILE).write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match=r"source\.txt cannot be read: .*Expected one line of text"):
+        extract_many(videos, tmp_path, TINY, workers=0, progress=False)
     with pytest.raises(DataError, match="1 ids come from several files, first 'render00000'"):
         extract_many(videos * 2, tmp_path, TINY, workers=0, progress=False)
     monkeypatch.setattr(batch, "SCHEDULER_SECONDS", 0.2)
     with pytest.raises(DataError, match="no Dask scheduler"):
         extract_many(videos, tmp_path / "b", TINY, scheduler="tcp://127.0.0.1:9", progress=False)
+
+
+def test_silent_videos_may_join_but_not_the_other_way_round(clips: Path, tmp_path: Path) -> None:
+    """With --silent-audio videos are taken that were refused without; what is there stays as it is."""
+    sound = sorted((clips / "videos").glob("*.mp4"))[0]
+    silent = write_video(tmp_path / "silent.mp4", [numbered(0)] * 80, 8.0)
+    out, lenient = tmp_path / "feats", replace(TINY, silent_audio=True)
+    rows = extract_many([sound, silent], out, TINY, workers=0, progress=False)
+    assert [row["status"] for row in rows] == ["ok", "refused"]
+    rows = extract_many([sound, silent], out, lenient, workers=0, progress=False)
+    assert [row["status"] for row in rows] == ["ok", "ok"]
+    assert "silent where they have no sound" in (out / SOURCE_FILE).read_text()
+    with pytest.raises(DataError, match="silent where they have no sound"):
+        extract_many([sound, silent], out, TINY, workers=0, progress=False)
+
+
+def test_a_complete_video_is_ok_whatever_its_row_said(clips: Path, tmp_path: Path) -> None:
+    videos = sorted((clips / "videos").glob("*.mp4"))[:1]
+    extract_many(videos, tmp_path, TINY, workers=0, progress=False)
+    row = {"id": videos[0].stem, "status": "failed", "notes": "KilledWorker"}
+    write_rows(tmp_path / MANIFEST, COLUMNS, [row])
+    rows = extract_many(videos, tmp_path, TINY, workers=0, progress=False)
+    assert rows == [row | {"status": "ok", "notes": ""}] == read_rows(tmp_path / MANIFEST, COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seed": -1}, r"seed = -1, expected 0 to 2\*\*63"),
+        ({"seed": 2**63}, "seed = 9223372036854775808"),
+        ({"batch_size": 0}, "batch_size = 0, expected at least one frame"),
+        ({"start": -0.5}, "start = -0.5, expected seconds >= 0"),
+        ({"start": float("nan")}, "start = nan"),
+        ({"threads": -1}, "threads = -1"),
+    ],
+)
+def test_recipes_refuse_what_cannot_be(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Recipe(**wrong)
+
+
+def test_two_runs_on_one_scheduler_share_no_result(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first run's keys are held by another client; the second, of another recipe, does its own work."""
+    from distributed import Client, Future, LocalCluster, wait
+
+    video, submit, keys = sorted((clips / "videos").glob("*.mp4"))[0], Client.submit, []
+    options = {"processes": False, "protocol": "tcp", "host": "127.0.0.1", "dashboard_address": ":0"}
+
+    def noted(self: Client, *args: Any, **kwargs: Any) -> Future:
+        future = submit(self, *args, **kwargs)
+        keys.append(future.key)
+        return future
+
+    with LocalCluster(n_workers=1, threads_per_worker=1, **options) as cluster, Client(cluster) as holder:
+
+        def run(out: Path, start: float) -> np.ndarray:
+            recipe, address = replace(TINY, start=start), cluster.scheduler_address
+            extract_many([video], out, recipe, scheduler=address, progress=False)
+            return np.load(out / "vggish" / f"{video.stem}.npy")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Client, "submit", noted)
+            first = run(tmp_path / "a", 0.0)
+        assert len(keys) == 1
+        held = [holder.submit(dict, id=video.stem, status="ok", notes="", key=key) for key in keys]
+        wait(held)
+        assert (run(tmp_path / "b", 3.0) != first).any()
 
 
 @pytest.mark.timeout(900)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from data_fetch import fetch_features as module
 from data_fetch import files
 from data_fetch.archives import extract_features
 from data_fetch.fetch_features import fetch_features
+from data_fetch.files import PART, STALE_SECONDS, whole_file
 from data_fetch.sources import LAYOUT
 
 IDS = ("aaaaaaaaaaa", "bbbbbbbbbbb", "ccccccccccc")
@@ -197,6 +200,34 @@ def test_unpacking_goes_on_where_it_was(tmp_path: Path) -> None:
     archive.write_bytes(make_tar(members(), "w"))
     result = extract_features(archive, tmp_path / "out", progress=False)
     assert (result.written, result.kept) == (6, 3)
+
+
+def test_what_a_killed_unpack_leaves_is_no_video_and_goes_in_time(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "aaaaaaaaaaa.npy") as temporary:
+        assert (temporary.name[0], temporary.suffix) == (".", PART)
+        temporary.touch()
+    archive, out = tmp_path / "a.zip", tmp_path / "out"
+    archive.write_bytes(make_zip(members()))
+    old, young = (out / "vggish" / f".aaaaaaaaaaa.npy-{age}{PART}" for age in ("old", "young"))
+    hidden = out / "res152" / ".bbbbbbbbbbb-xxxx.npy"  # as this project's temporary files were once called
+    for path in (old, young, hidden):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    past = time.time() - STALE_SECONDS - 60
+    os.utime(old, (past, past))
+    report = fetch(out, source=archive)
+    assert (report.complete, report.missing) == (3, ())
+    assert (old.exists(), young.exists()) == (False, True), "the young one may be another process's"
+
+
+def test_features_of_other_videos_are_not_mixed_with_llps(tmp_path: Path) -> None:
+    archive, out = tmp_path / "a.zip", tmp_path / "out"
+    archive.write_bytes(make_zip(members()))
+    out.mkdir()
+    (out / "source.txt").write_text("own videos\n")
+    with pytest.raises(DataError, match=r"holds features of 'own videos', not LLP's own.*another --out"):
+        fetch(out, source=archive)
+    assert [path.name for path in out.iterdir()] == ["source.txt"]
 
 
 # --- hostile archives -------------------------------------------------------------------------------

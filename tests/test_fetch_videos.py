@@ -12,7 +12,7 @@ from video_files import number_of, numbered, tone, write_video
 from cmpie_lite.errors import DataError
 from data_fetch.decode import read_frames, read_waveform
 from data_fetch.fetch_videos import COLUMNS, MANIFEST, Interval, VideoError, classify, fetch_videos, parse_id
-from data_fetch.files import read_rows
+from data_fetch.files import read_rows, write_rows
 
 GOOD, GONE, LOCKED, FLAKY, SHORT = (f"{letter * 11}_1_11" for letter in "abcde")
 
@@ -89,6 +89,17 @@ def test_a_second_run_asks_only_for_what_may_still_come(whole: Path, tmp_path: P
     assert [row["status"] for row in rows] == ["ok"] * 3
 
 
+def test_a_clip_that_is_there_is_ok_whatever_its_row_said(whole: Path, tmp_path: Path) -> None:
+    (tmp_path / f"{FLAKY[:11]}.mp4").write_bytes(whole.read_bytes())
+    write_rows(tmp_path / MANIFEST, COLUMNS, [{"id": FLAKY, "status": "failed", "reason": "no route"}])
+    rows = fetch_videos([FLAKY], tmp_path, download=YouTube({}), progress=False)
+    assert rows == [{"id": FLAKY, "status": "ok", "reason": ""}] == read_rows(tmp_path / MANIFEST, COLUMNS)
+    (tmp_path / f"{FLAKY[:11]}.mp4").unlink()
+    again = YouTube({FLAKY: [whole]})
+    fetch_videos([FLAKY], tmp_path, download=again, progress=False)
+    assert again.asked == [FLAKY[:11]], "lost clips are fetched anew"
+
+
 def test_what_came_but_is_no_use_is_refused(whole: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.mp4"
     page.write_text("<html>consent</html>")
@@ -108,6 +119,8 @@ def test_ids_and_messages() -> None:
     for bad in ("abc_0_10", "BjCEufrlXm4", "BjCEufrlXm4_30_20", "BjCEufrlXm4_20_20", "../../../etc_0_10", ""):
         with pytest.raises(DataError, match="is not an LLP id"):
             fetch_videos([bad], Path("/nonexistent"), download=YouTube({}))
+    with pytest.raises(DataError, match=r"sleep = -1.0, expected seconds >= 0"):
+        fetch_videos([GOOD], Path("/nonexistent"), download=YouTube({}), sleep=-1.0)
     assert classify("ERROR: [youtube] x: Video unavailable. This video is private") == "gone"
     assert classify("This video has been removed by the uploader") == "gone"
     assert classify("Sign in to confirm you're not a bot") == "refused"

@@ -218,6 +218,7 @@ def test_a_bad_file_is_named_with_its_reason(feats: Path, annotations: Annotatio
     file_of(feats, video, "vggish").write_bytes(content)
     with pytest.raises(DataError, match="1 feature files of 1 videos cannot be used") as caught:
         run(feats, annotations, out)
+    assert "--skip-missing (on_missing='skip')" in str(caught.value)
     assert re.search(rf"(?m)vggish/{feature_name(video)}\.npy: .*{reason}", str(caught.value))
     assert not out.exists() or files_of(out) == {}
 
@@ -423,6 +424,33 @@ def test_other_labels_are_packed_anew(
     train = SplitAnnotations(annotations.train.ids, ~annotations.train.weak)
     run(feats, Annotations(train, annotations.val, annotations.test, "2024", ()), out)
     assert np.array_equal(open_store(out, verify=True).train.weak.numpy(), train.weak)
+
+
+def test_a_second_pack_at_the_same_time_is_refused(
+    feats: Path, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the first reads its last file two others come, one with other labels, one without features."""
+    out, calls, really = feats.parent / "store", 0, read_feature
+    train = annotations.train
+    relabelled = SplitAnnotations(train.ids, ~train.weak)
+    absent = SplitAnnotations(("absent_____", *train.ids[1:]), train.weak)
+    others = ((relabelled, "another process is writing a store there"), (absent, "cannot be used"))
+
+    def read(path: Path, kind: str) -> np.ndarray:
+        nonlocal calls
+        calls += 1
+        if calls == 3 * sum(SIZES.values()):
+            for split, message in others:
+                with pytest.raises(DataError, match=message):
+                    run(feats, Annotations(split, annotations.val, annotations.test, "2024", ()), out)
+        return really(path, kind)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pack_split, "read_feature", read)
+        run(feats, annotations, out)
+    assert calls == 3 * sum(SIZES.values())
+    run(feats, annotations, feats.parent / "alone")
+    assert files_of(out) == files_of(feats.parent / "alone")
 
 
 @pytest.mark.parametrize("cut", [0, 3, 100, 20_000, 200_000, -1])

@@ -11,7 +11,7 @@ import torch
 
 from cmpie_lite.config import HAN, override
 from cmpie_lite.data import Split
-from cmpie_lite.errors import ConfigError
+from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.evaluate import predict
 from cmpie_lite.labels import CLASS_INDEX
 from cmpie_lite.model import CMPIE
@@ -53,6 +53,16 @@ def test_one_video_is_parsed_as_in_a_split() -> None:
     one = parse_features(model.train(), *(x[1].numpy() for x in features))
     for part, expected in zip(one, whole, strict=True):
         torch.testing.assert_close(part, expected[1:2])
+
+
+def test_features_that_cannot_be_parsed_are_named() -> None:
+    model = CMPIE(override(HAN, {"dim": 8, "ffn_dim": 8}))
+    good = [np.zeros((10, width), np.float32) for width in (128, 2048, 512)]
+    with pytest.raises(DataError, match=r"visual_2d is torch\.float64, expected torch\.float32"):
+        parse_features(model, good[0], good[1].astype(float), good[2])
+    good[2][3, 4:6] = np.nan, np.inf
+    with pytest.raises(DataError, match="visual_3d has 2 values that are not finite"):
+        parse_features(model, *good)
 
 
 def test_cautions_name_what_is_not_real() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_rendering_again_keeps_what_is_there(tmp_path: Path) -> None:
     render_set(tmp_path / "a", COUNTS, size=16, fps=4.0, progress=False)
     render_set(tmp_path / "b", COUNTS, size=16, fps=4.0, progress=False)
     names = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file())
-    assert len(names) == 7 + 1 + 6
+    assert len(names) == 7 + 2 + 6
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     clip = tmp_path / "a" / "videos" / "render00000.mp4"
@@ -93,11 +94,31 @@ def test_rendering_again_keeps_what_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "videos" / "render00001.mp4").is_file()
 
 
+@pytest.mark.parametrize("other", [{"seed": 1}, {"size": 18}, {"fps": 5.0}])
+def test_clips_of_two_kinds_do_not_share_a_folder(tmp_path: Path, other: dict[str, Any]) -> None:
+    """Otherwise the old clips would stand beside the labels of the new."""
+    counts = dict.fromkeys(COUNTS, 1)
+    options: dict[str, Any] = {"seed": 0, "size": 16, "fps": 4.0, "progress": False}
+    render_set(tmp_path, counts, **options)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(
+        DataError, match=r"holds 'clips of seed 0, 16 x 16 pixels, 4\.0 frames .*another --out"
+    ):
+        render_set(tmp_path, counts, **options | other)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    render_set(tmp_path, COUNTS, **options)
+    (tmp_path / "videos" / "render.txt").unlink()
+    with pytest.raises(DataError, match=r"no render\.txt that says what they are"):
+        render_set(tmp_path, counts, **options)
+
+
 def test_impossible_clips_are_refused(tmp_path: Path) -> None:
     scene = Scene((), ())
-    for wrong in ({"size": 15}, {"size": 0}, {"fps": 0.0}, {"fps": 1e9}, {"seconds": 0.0}):
+    for wrong in ({"size": 15}, {"size": 0}, {"fps": 0.0}, {"fps": 1e9}, {"seconds": 0.0}, {"seed": -1}):
         with pytest.raises(DataError, match="expected an even size"):
             render_clip(tmp_path / "a.mp4", scene, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="seed = -1"):
+        render_set(tmp_path, COUNTS, seed=-1)
     for counts in ({"train": 1}, COUNTS | {"val": 0}, COUNTS | {"test": 30_000}):
         with pytest.raises(DataError, match="1 to 29999 clips"):
             render_set(tmp_path, counts)

@@ -1,0 +1,147 @@
+"""The command line of `data_fetch`: status 2 and one line for a reader's mistake, 1 for what is missing."""
+
+from __future__ import annotations
+
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_fetch import batch, statistics
+from data_fetch.__main__ import main
+from data_fetch.sources import LAYOUT
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    """A folder of files that look like videos."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in ("render00000", "render00000b", "BjCEufrlXm4_20_30", "my.clip", ".hidden"):
+        (folder / f"{name}.mp4").write_bytes(b"no video")
+    (folder / "source.txt").write_bytes(b"rendered clips\n")
+    return folder
+
+
+def broken_zip() -> bytes:
+    """A zip archive whose end is whole and whose directory is not."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as bundle:
+        bundle.writestr("vggish/aaaaaaaaaaa.npy", b"x")
+    return buffer.getvalue().replace(b"PK\x01\x02", b"PK\x00\x00")
+
+
+def fails(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a command that must end with one line on stderr and exit status 2; return the line."""
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("render --seed -1 --out OUT", "seed = -1"),
+        ("extract VIDEOS --out OUT --weights tiny --batch-size 0", "batch_size = 0"),
+        ("extract VIDEOS --out OUT --weights tiny --seed -1", "seed = -1"),
+        ("extract VIDEOS --out OUT --weights tiny --workers -1", "workers = -1, expected 0 (this process)"),
+        ("videos --ids BjCEufrlXm4_20_30 --out OUT --sleep -1", "sleep = -1"),
+        ("features --from BROKEN --out OUT", "not a whole zip or tar archive"),
+        ("extract BINARY --out OUT --weights tiny --workers 0", "Expected one line of text"),
+        ("extract VIDEOS --out BROKEN/feats --weights tiny --workers 0", "ot a directory"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, message: str
+) -> None:
+    (tmp_path / "broken.zip").write_bytes(broken_zip())
+    (tmp_path / "binary").mkdir()
+    (tmp_path / "binary" / "a.mp4").touch()
+    (tmp_path / "binary" / "source.txt").write_bytes(b"\xff")
+    names = {"VIDEOS": "videos", "BROKEN": "broken.zip", "OUT": "out", "BINARY": "binary"}
+    for word, name in names.items():
+        command = command.replace(word, str(tmp_path / name))
+    assert message in fails(command.split(), capsys)
+    assert not (tmp_path / "out").exists(), "it is said before anything is done"
+
+
+@pytest.mark.parametrize(
+    ("package", "command", "extra"),
+    [
+        ("pooch", "annotations --out OUT", "fetch"),
+        ("gdown", "features --out OUT", "fetch"),
+        ("av", "extract VIDEOS --out OUT --weights tiny --workers 0", "extract"),
+        ("av", "extract VIDEOS --out OUT --weights tiny --workers 2", "extract"),
+        ("distributed", "extract VIDEOS --out OUT --weights tiny --workers 2", "extract"),
+        ("av", "render --out OUT", "extract"),
+        ("yt_dlp", "videos --ids BjCEufrlXm4_20_30 --out OUT", "videos"),
+        ("av", "videos --ids BjCEufrlXm4_20_30 --out OUT", "extract"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_its_extra(
+    videos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+    command: str,
+    extra: str,
+) -> None:
+    monkeypatch.setattr("data_fetch.fetch_features.FEATURES_BYTES", 1)
+    monkeypatch.setitem(sys.modules, package, None)
+    command = command.replace("VIDEOS", str(videos)).replace("OUT", str(tmp_path / "out"))
+    error = fails(command.split(), capsys)
+    assert f"error: {package} cannot be imported" in error
+    assert f"pip install 'cmpie-lite[{extra}]'" in error
+    assert not list(tmp_path.rglob("*.csv")), "no video is blamed"
+
+
+def test_statistics_of_no_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        statistics.main([str(tmp_path / "nope"), "--out", str(tmp_path / "out.json")])
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path / 'nope' / 'AVVP_train.csv'} is missing")
+    assert error.count("\n") == 1
+
+
+def test_missing_arrays_are_exit_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind, shape in LAYOUT.items():
+        (tmp_path / kind).mkdir()
+        np.save(tmp_path / kind / "aaaaaaaaaaa.npy", np.zeros(shape, np.float32))
+    check = ["features", "--from", str(tmp_path)]
+    assert main(check) == 0
+    (tmp_path / "res152" / "aaaaaaaaaaa.npy").unlink()
+    assert main(check) == 1
+    assert "1 arrays of 1 videos are missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("ids", "found"),
+    [
+        ([], ["BjCEufrlXm4_20_30", "my.clip", "render00000", "render00000b"]),
+        (["render00000"], ["render00000"]),
+        (["render00000_0_10", "my.clip"], ["my.clip", "render00000"]),
+        (["BjCEufrlXm4"], ["BjCEufrlXm4_20_30"]),
+        (["BjCEufrlXm4_20_30"], ["BjCEufrlXm4_20_30"]),
+    ],
+)
+def test_ids_choose_among_the_videos_of_a_folder(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ids: list[str], found: list[str]
+) -> None:
+    """A file given by name is taken whatever its id."""
+    named, taken = tmp_path / "named.mp4", []
+
+    def extract_many(paths: list[Path], *_: object, **__: object) -> list[dict[str, str]]:
+        taken.extend(paths)
+        return []
+
+    monkeypatch.setattr(batch, "extract_many", extract_many)
+    given = ["extract", str(videos), str(named), "--out", str(tmp_path / "out"), "--weights", "tiny"]
+    assert main([*given, "--ids", *ids]) == 0
+    assert taken == [*(videos / f"{name}.mp4" for name in found), named]
