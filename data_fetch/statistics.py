@@ -12,74 +12,29 @@ rolls is the same in both modalities. Histograms of runs, durations and onsets l
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cmpie_lite.errors import DataError
-from cmpie_lite.labels import CLASS_INDEX, CLASSES, NUM_CLASSES, NUM_SEGMENTS
+from cmpie_lite.annotations import read_annotations
+from cmpie_lite.labels import CLASSES, NUM_CLASSES, NUM_SEGMENTS
 
 DEFAULT_OUT = Path(__file__).resolve().parents[1] / "cmpie_lite" / "llp_statistics.json"
 IOU_BINS = 5
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a tab-separated annotation file. Raises `DataError` where there is no such file."""
-    if not path.is_file():
-        raise DataError(
-            f"{path} is missing: expected the LLP annotations. Run `python -m data_fetch annotations`."
-        )
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
-
-
-def class_indices(row: Mapping[str, str], path: Path) -> list[int]:
-    """The classes of a row's `event_labels`. Raises `DataError` for a label that is none of the 25."""
-    names = row["event_labels"].split(",")
-    unknown = [name for name in names if name not in CLASS_INDEX]
-    if unknown:
-        raise DataError(
-            f"{path}: unknown label {unknown[0]!r} of {row['filename']}, expected one of {CLASSES}."
-        )
-    return [CLASS_INDEX[name] for name in names]
-
-
-def read_weak(path: Path) -> dict[str, set[int]]:
-    """Video-level labels: id -> class indices."""
-    return {row["filename"]: set(class_indices(row, path)) for row in read_rows(path)}
-
-
-def read_dense(path: Path, ids: Iterable[str]) -> np.ndarray:
-    """Event rolls (N, T, C) bool of the given ids; rows of other ids, and empty intervals, mark nothing."""
-    place = {name: i for i, name in enumerate(ids)}
-    rolls = np.zeros((len(place), NUM_SEGMENTS, NUM_CLASSES), bool)
-    for row in read_rows(path):
-        if row["filename"] in place:
-            onset, offset = int(row["onset"]), int(row["offset"])
-            rolls[place[row["filename"]], onset:offset, class_indices(row, path)] = True
-    return rolls
-
-
-def weak_statistics(labels: Iterable[set[int]]) -> dict[str, Any]:
-    """Counts of labels per video, of classes that stand alone, and of classes found together."""
-    labels = list(labels)
-    sizes = np.bincount([len(classes) for classes in labels])
-    alone = np.zeros(NUM_CLASSES, int)
-    together = np.zeros((NUM_CLASSES, NUM_CLASSES), int)
-    for classes in labels:
-        if len(classes) == 1:
-            alone[list(classes)] += 1
-        for a in classes:
-            for b in classes:
-                together[a, b] += a < b
+def weak_statistics(weak: np.ndarray) -> dict[str, Any]:
+    """Counts of labels per video, of classes that stand alone, and of classes found together; weak (N, C)."""
+    counts = weak.astype(int)
+    alone = counts[counts.sum(1) == 1].sum(0)
+    together = np.triu(counts.T @ counts, k=1)
     return {
-        "videos": len(labels),
-        "labels_per_video": sizes.tolist(),
+        "videos": len(weak),
+        "labels_per_video": np.bincount(counts.sum(1)).tolist(),
         "alone": {CLASSES[c]: int(alone[c]) for c in range(NUM_CLASSES)},
         "together": {
             CLASSES[a]: {CLASSES[b]: int(together[a, b]) for b in np.flatnonzero(together[a])}
@@ -151,20 +106,22 @@ def iou_histogram(audio: np.ndarray, visual: np.ndarray) -> list[int]:
 
 def statistics(folder: Path) -> dict[str, Any]:
     """Every count that LLP-sim needs, from the csv files in `folder`."""
-    train = read_weak(folder / "AVVP_train.csv")
-    evaluation = read_weak(folder / "AVVP_val_pd.csv") | read_weak(folder / "AVVP_test_pd.csv")
-    audio = read_dense(folder / "AVVP_eval_audio.csv", evaluation)
-    visual = read_dense(folder / "AVVP_eval_visual.csv", evaluation)
-    alone = np.array([len(classes) == 1 for classes in evaluation.values()])
+    labels = read_annotations(folder)
+    evaluated = (labels.val, labels.test)
+    weak, audio, visual = (
+        np.concatenate([getattr(split, name) for split in evaluated])
+        for name in ("weak", "dense_audio", "dense_visual")
+    )
+    alone = weak.sum(1) == 1
     by_class = {
         name: class_statistics(audio[:, :, c], visual[:, :, c], alone) for c, name in enumerate(CLASSES)
     }
     return {
         "about": "Counts over LLP's annotations, by `python -m data_fetch.statistics`; no video is in here.",
         "classes": list(CLASSES),
-        "weak": {"train": weak_statistics(train.values()), "eval": weak_statistics(evaluation.values())},
+        "weak": {"train": weak_statistics(labels.train.weak), "eval": weak_statistics(weak)},
         "dense": {
-            "videos": len(evaluation),
+            "videos": len(weak),
             "iou_of_different": iou_histogram(
                 *(x.swapaxes(1, 2).reshape(-1, NUM_SEGMENTS) for x in (audio, visual))
             ),

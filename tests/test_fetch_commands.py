@@ -106,7 +106,7 @@ def test_statistics_of_no_folder_is_one_line(tmp_path: Path, capsys: pytest.Capt
         statistics.main([str(tmp_path / "nope"), "--out", str(tmp_path / "out.json")])
     assert ended.value.code == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"error: {tmp_path / 'nope' / 'AVVP_train.csv'} is missing")
+    assert error.startswith(f"error: {tmp_path / 'nope'} lacks AVVP_train.csv")
     assert error.count("\n") == 1
 
 

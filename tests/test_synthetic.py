@@ -230,7 +230,7 @@ def test_the_shipped_counts_are_those_of_the_annotations(shared: Path, tmp_path:
 
 
 def test_statistics_name_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"AVVP_train\.csv is missing: expected the LLP annotations"):
+    with pytest.raises(DataError, match=r"lacks AVVP_train\.csv, .*data_fetch annotations"):
         statistics(tmp_path)
 
 
