@@ -4,7 +4,8 @@ Each run lands in a folder of its own, with record, predictions and checkpoints,
 is known of it: a finished run is read, an interrupted one goes on from its last epoch, and a run that two
 workers do twice ends with the same bits. So a worker that dies costs its run the epoch that it was in; the
 scheduler gives the run to another. Workers of a scheduler elsewhere must see the same `output_dir` and
-`data_dir`, as on a shared file system.
+`data_dir`, as on a shared file system; start them with `dask worker --nthreads 1`, since a process trains one
+run at a time.
 """
 
 from __future__ import annotations
