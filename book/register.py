@@ -118,8 +118,8 @@ ENTRIES: dict[str, Entry] = {
             "residual_norm": "The same, then a residual connection and a layer norm.",
             "printed": "Eq. 1 and nothing else. CMA then has no parameters.",
         },
-        "Every δ_attn of HAN's code has projections; “block” suggests something that is learned. Narrow models "
-        "would speak for another form; those of the paper's width do not tell the three apart.",
+        "Every δ_attn of HAN's code has projections; “block” suggests something that is learned. Narrow "
+        "models would speak for another form; those of the paper's width do not tell the three apart.",
     ),
     "cma_sharing": Entry(
         "One CMA block per stream, or one per modality too?",
