@@ -135,6 +135,7 @@ def _download(url: str, out: Path, pause: float, progress: bool) -> Path:
     if path.is_file():
         return path
     gdown, requests, errors = (need(name, "fetch") for name in ("gdown", "requests", "gdown.exceptions"))
+    broken = (errors.FileURLRetrievalError, errors.DownloadError, requests.RequestException, OSError)
     parts = sum(part.stat().st_size for part in out.glob(f"{ARCHIVE}*.part"))
     require_space(out, 2 * FEATURES_BYTES - parts, "the archive and its arrays")
     out.mkdir(parents=True, exist_ok=True)
@@ -142,9 +143,7 @@ def _download(url: str, out: Path, pause: float, progress: bool) -> Path:
         try:
             gdown.download(url=url, output=str(path), quiet=not progress, resume=True, use_cookies=False)
             return path
-        except (
-            *(errors.FileURLRetrievalError, errors.DownloadError, requests.RequestException, OSError),
-        ) as error:
+        except broken as error:
             final = isinstance(error, errors.FileURLRetrievalError) or _status(error) in (401, 403, 404, 410)
             if final or attempt == ATTEMPTS:
                 reason = " ".join(str(error).split())[:200] or type(error).__name__
