@@ -29,7 +29,7 @@ from cmpie_lite.errors import DataError
 from cmpie_lite.evaluate import predict, score
 from cmpie_lite.experiment import Settings, open_data, run_experiment, run_folder
 from cmpie_lite.record import PREDICTIONS, RECORD, read_records, run_record, write_predictions, write_record
-from cmpie_lite.run_files import BEST
+from cmpie_lite.run_files import BEST, facts_of
 from cmpie_lite.seeds import train_seeds
 from cmpie_lite.systems import build, config_to_facts, signature
 from cmpie_lite.train import check_device
@@ -229,8 +229,7 @@ def run_seeds(jobs: Sequence[Settings], store: FeatureStore) -> list[dict[str, A
         predictions = predict(run.model, store.test)
         record = run_record(job.model, job.config, recipe, store, run, score(predictions, store.test), device)
         record["together"] = seeds  # with dropout the runs are a function of this list
-        facts = {name: record[name] for name in ("config", "recipe", "parameters")}
-        facts |= {"source": store.source, "data": store.digest, "epoch": run.best_epoch}
+        facts = facts_of(job.config, recipe, store) | {"epoch": run.best_epoch}
         write_checkpoint(folder / BEST, run.model.state_dict(), facts)
         write_predictions(folder, predictions, store.test.ids, store.source)
         write_record(folder, record)

@@ -6,6 +6,7 @@ Adam's moments, the best weights once more, and the history.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,10 +20,24 @@ from cmpie_lite.checkpoint import (
     training_state,
     write_checkpoint,
 )
+from cmpie_lite.config import TrainConfig
+from cmpie_lite.data import FeatureStore
 from cmpie_lite.errors import CheckpointError
+from cmpie_lite.systems import Config, config_to_facts, signature
 
 LAST: Final = "last.safetensors"
 BEST: Final = "best.safetensors"
+
+
+def facts_of(config: Config, recipe: TrainConfig, store: FeatureStore) -> dict[str, Any]:
+    """What a run is, as its checkpoints say it: config, recipe, architecture, data."""
+    return {
+        "config": config_to_facts(config),
+        "recipe": asdict(recipe),
+        "parameters": signature(config),
+        "source": store.source,
+        "data": store.digest,
+    }
 
 
 def save(

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ from cmpie_lite.data import FeatureStore, Split, check_trainable
 from cmpie_lite.errors import CheckpointError, ConfigError, DataError
 from cmpie_lite.evaluate import evaluate, truth
 from cmpie_lite.losses import weak_label_loss
-from cmpie_lite.run_files import BEST, LAST, resume, save
-from cmpie_lite.systems import Config, build, config_from_facts, config_to_facts, signature
+from cmpie_lite.run_files import BEST, LAST, facts_of, resume, save
+from cmpie_lite.systems import Config, build, config_from_facts
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ def train(
     check_trainable(store.train)
     truth(store.val)
     train_split, val_split = store.train.to(device), store.val.to(device)
-    facts: dict[str, Any] = {"config": config_to_facts(config), "recipe": asdict(recipe)}
-    facts |= {"parameters": signature(config), "source": store.source, "data": store.digest}
+    facts = facts_of(config, recipe, store)
     model = new_model(config, recipe.seed).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
     history: list[dict[str, float]] = []

@@ -55,11 +55,16 @@ def tiny_split(n: int, seed: int) -> Split:
     )
 
 
+def tiny_store(folder: Path) -> FeatureStore:
+    """A store of random numbers, also written to a folder."""
+    made = FeatureStore(tiny_split(32, 0), tiny_split(6, 1), tiny_split(8, 2), source="random numbers")
+    write_store(folder, made)
+    return made
+
+
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    made = FeatureStore(tiny_split(32, 0), tiny_split(6, 1), tiny_split(8, 2), source="random numbers")
-    write_store(tmp_path_factory.getbasetemp() / "tiny", made)
-    return made
+    return tiny_store(tmp_path_factory.getbasetemp() / "tiny")
 
 
 @pytest.fixture

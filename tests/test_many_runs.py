@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_grid import TINY, tiny_split
+from test_grid import TINY, tiny_store
 
 from cmpie_lite import many_runs
 from cmpie_lite.data import FeatureStore
@@ -19,15 +19,12 @@ from cmpie_lite.experiment import Settings, run_experiment, run_folder
 from cmpie_lite.many_runs import GridError, finished, run_grid, run_job
 from cmpie_lite.record import PREDICTIONS, RECORD, read_records
 from cmpie_lite.run_files import BEST
-from cmpie_lite.store_files import write_store
 from cmpie_lite.train import load_model
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
-    made = FeatureStore(tiny_split(32, 0), tiny_split(6, 1), tiny_split(8, 2), source="random numbers")
-    write_store(tmp_path_factory.getbasetemp() / "tiny_runs", made)
-    return made
+    return tiny_store(tmp_path_factory.getbasetemp() / "tiny_runs")
 
 
 @pytest.fixture
