@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cmpie_lite.attention import Attention, MultiHeadAttention, scaled_dot_product_attention
 from cmpie_lite.config import ModelConfig
+from cmpie_lite.dropout import Dropout
 from cmpie_lite.labels import MODALITIES, NUM_MODALITIES
 
 
@@ -25,7 +26,7 @@ class ResidualAttention(nn.Module):
         super().__init__()
         self.attention = attention
         self.norm = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, query: Float[Tensor, "B T D"], context: Float[Tensor, "B K E"]) -> Attention:
         values, weights = self.attention(query, context)

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cmpie_lite.dropout import Dropout
+
 
 class Attention(NamedTuple):
     """What was read, and from where: `weights[..., q, k]` is the share of key k in query q's value."""
@@ -79,7 +81,7 @@ class MultiHeadAttention(nn.Module):
         self.key = nn.Linear(context_dim, dim, bias=False)
         self.value = nn.Linear(context_dim, dim)
         self.out = nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cmpie_lite.attention import MultiHeadAttention, scaled_dot_product_attention
+from cmpie_lite.dropout import Dropout
 
 
 def hybrid_attention(features: Float[Tensor, "B M T D"]) -> Float[Tensor, "B M T D"]:
@@ -42,7 +43,7 @@ class HANLayer(nn.Module):
         self.linear2 = nn.Linear(ffn_dim, dim)
         self.norm1 = nn.LayerNorm(dim)
         self.norm2 = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self, features: Float[Tensor, "B 2 T D"]

@@ -67,6 +67,7 @@ class MMILPooling(nn.Module):
 
     def forward(self, features: Float[Tensor, "B 2 T D"]) -> tuple[Float[Tensor, "B T 2 C"], Pooled]:
         """Returns segment probabilities (B, T, M, C) and what they pool to."""
-        features = features.transpose(1, 2)
-        segments = torch.sigmoid(self.classifier(features))
-        return segments, mmil_pool(segments, self.temporal(features), self.modality(features))
+        maps = (self.classifier, self.temporal, self.modality)
+        logits, temporal, modality = (linear(features).transpose(1, 2) for linear in maps)
+        segments = torch.sigmoid(logits)
+        return segments, mmil_pool(segments, temporal, modality)

@@ -37,6 +37,7 @@ from torch import Tensor, nn
 
 from cmpie_lite.attention import Attention, MultiHeadAttention
 from cmpie_lite.config import check_fields, require
+from cmpie_lite.dropout import Dropout
 from cmpie_lite.labels import NUM_MODALITIES, NUM_SEGMENTS
 from cmpie_lite.model import FrontEnd, ParseOutput
 from cmpie_lite.pooling import MMILPooling
@@ -98,7 +99,7 @@ class Layer(nn.Module):
         self.norm2 = nn.LayerNorm(config.dim)
         self.linear1 = nn.Linear(config.dim, config.ffn_dim)
         self.linear2 = nn.Linear(config.ffn_dim, config.dim)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, query: Float[Tensor, "*#b Q D"], context: Float[Tensor, "*#b K D"]) -> Attention:
         """Returns the query enriched by the context, and the attention weights."""

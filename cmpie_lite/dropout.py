@@ -1,0 +1,53 @@
+"""Dropout, with masks that a CPU draws quickly.
+
+PyTorch draws one random number an element, on one thread: a tenth of a training step of HAN on two cores.
+Here one 64-bit number serves four elements, which makes a mask two to three times as cheap.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+STEPS = 2**16  # a mask is drawn from integers of 16 bits, so probabilities are multiples of 1 / STEPS
+
+
+class Dropout(nn.Module):
+    """y = x m / E[m], with m = 0 where an element is dropped and 1 elsewhere; y = x outside training.
+
+    On a CPU p is rounded to a multiple of 2^-16 (0.1 becomes 0.10001), and E[m] is that of the rounded p, so
+    that y has the mean x. Elsewhere it is PyTorch's own dropout. Masks come from PyTorch's generator.
+
+    Args:
+        p: probability of dropping an element, in [0, 1).
+    Raises:
+        ValueError: if p is outside [0, 1).
+    Example:
+        >>> torch.equal(Dropout(0.5).eval()(torch.ones(3)), torch.ones(3))
+        True
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        if not 0.0 <= p < 1.0:
+            raise ValueError(f"p = {p}, expected a probability in [0, 1).")
+        self.p = p
+
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        if not self.training or self.p == 0.0:
+            return x
+        if x.device.type != "cpu":
+            return nn.functional.dropout(x, self.p)
+        dropped = min(round(self.p * STEPS), STEPS - 1)
+        kept = random_integers(x.numel()).view(x.shape) >= dropped - STEPS // 2
+        return x * (kept.to(x.dtype) / (1.0 - dropped / STEPS))
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+def random_integers(number: int) -> Tensor:
+    """So many uniform integers of 16 bits, four of them cut from each 64-bit number that is drawn."""
+    wide = torch.randint(-(2**63), 2**63 - 1, (-(-number // 4),))  # without its largest value, one in 2^64
+    return wide.view(torch.int16)[:number]
