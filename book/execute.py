@@ -24,7 +24,7 @@ from nbformat import NotebookNode
 from book.project import ROOT, repository
 
 NOTEBOOKS = ROOT / "notebooks"
-LIMIT = 300  # seconds a cell may take
+LIMIT, TRAINING_LIMIT = 300, 3600  # seconds a cell may take, in a chapter and where whole models are trained
 
 SETUP = """\
 # On Colab: installs the book's package beside Colab's own torch. Elsewhere: nothing.
@@ -61,7 +61,7 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     """Run every cell in a fresh kernel; an exception in a cell is raised here."""
     client = NotebookClient(
         notebook,
-        timeout=LIMIT,
+        timeout=TRAINING_LIMIT if takes_parameters(notebook) else LIMIT,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,
