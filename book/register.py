@@ -1,7 +1,7 @@
 """The ambiguity register: what the paper leaves open, the readings, our default, the measured effect.
 
 One entry per field of `ModelConfig` that the paper does not settle; tests hold the two to each other. Effects
-come from the reports `book/results/ambiguities*.json`, one for each width that was measured:
+come from the reports `book/results/ambiguities*.json`, each of models of one width:
 
     {"source": "LLP-sim", "seeds": 10, "epochs": 20, "base": "dim=128", "command": "...", "machine": "...",
      "effects": {"sa_axis": {"channel": {"metric": "event_type", "mean": -0.4, "low": -0.9, "high": 0.1}}}}
@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -188,11 +188,11 @@ def width(stored: Mapping[str, Any]) -> int:
     return int(changed.get("dim", default("dim")))
 
 
-def effect(field: str, value: Any, stored: Mapping[str, Any]) -> str:
-    """A reading's effect as a report has it, or that it was not measured."""
+def effect(field: str, value: Any, reports: Sequence[Mapping[str, Any]]) -> str:
+    """A reading's effect as the first report that measured it has it, or that none did."""
     if value == default(field):
         return "default"
-    found = measured(field, value, stored)
+    found = next(filter(None, (measured(field, value, stored) for stored in reports)), None)
     if found is None:
         return "not run here"
     metric = found["metric"].replace("_", " ")
@@ -207,8 +207,9 @@ def summary(stored: Mapping[str, Any]) -> list[str]:
     matter = [name for name, found in rows if leaves_out_zero(found["low"], found["high"])]
     half = statistics.median((found["high"] - found["low"]) / 2 for _, found in rows)
     also = f", every run with `{stored['base']}`" if stored["base"] else ""
+    title = f"At D = {width(stored)}"
     lines = [
-        f"### At D = {width(stored)}",
+        f"### {title}: {', '.join(effects)}" if len(effects) < len(ENTRIES) / 2 else f"### {title}",
         "",
         f"Measured on {stored['source']}, which is {'' if stored['source'] == 'LLP' else 'not '}LLP: "
         f"{stored['seeds']} paired seeds, {stored['epochs']} epochs{also}. Points of F-score on the test "
@@ -235,6 +236,9 @@ def summary(stored: Mapping[str, Any]) -> list[str]:
 def markdown() -> str:
     """The register as Markdown: what was measured, one heading per field, then the recipe."""
     reports = results()
+    by_width: dict[int, list[dict[str, Any]]] = {}
+    for stored in reports:
+        by_width.setdefault(width(stored), []).append(stored)
     lines = ["## Which readings matter", ""]
     for stored in reports:
         lines += summary(stored)
@@ -245,7 +249,7 @@ def markdown() -> str:
         ]
     for field, entry in ENTRIES.items():
         other = next(v for v in entry.readings if v != default(field))
-        heads = ["reading", *(f"effect at D = {width(stored)}" for stored in reports)]
+        heads = ["reading", *(f"effect at D = {dim}" for dim in by_width)]
         lines += [
             f"## {field}",
             "",
@@ -256,7 +260,9 @@ def markdown() -> str:
             f"| `{field}` | {' | '.join(heads)} |",
             "|---" * (1 + len(heads)) + "|",
             *(
-                " | ".join([f"| `{value}`", text, *(effect(field, value, stored) for stored in reports)])
+                " | ".join(
+                    [f"| `{value}`", text, *(effect(field, value, same) for same in by_width.values())]
+                )
                 + " |"
                 for value, text in entry.readings.items()
             ),

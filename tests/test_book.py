@@ -204,9 +204,9 @@ def test_register_shows_what_was_measured_and_says_what_was_not() -> None:
     stored = {
         "effects": {"sa_axis": {"channel": {"metric": "event_type", "mean": -0.4, "low": -0.9, "high": 0.1}}}
     }
-    assert register.effect("sa_axis", "channel", stored) == "-0.40 [-0.90, +0.10] event type"
-    assert register.effect("sa_axis", "both", stored) == "not run here"
-    assert register.effect("sa_axis", "segment", stored) == "default"
+    assert register.effect("sa_axis", "channel", [stored]) == "-0.40 [-0.90, +0.10] event type"
+    assert register.effect("sa_axis", "both", [stored]) == "not run here"
+    assert register.effect("sa_axis", "segment", [stored]) == "default"
 
 
 def test_the_registers_summary_ranks_what_was_measured(
@@ -238,6 +238,15 @@ def test_the_registers_summary_ranks_what_was_measured(
     row = "| `8` | Eight. | +1.50 [+1.00, +2.00] segment type | -0.90 [-1.40, -0.40] segment type |"
     assert row in page
     assert "| `4` | Four. | not run here | +0.20 [-0.30, +0.70] segment type |" in page
+    again = stored | {"base": "", "effects": {"heads": {"4": effect(0.7), "8": effect(9.0)}}}
+    (tmp_path / "ambiguities_2.json").write_text(json.dumps(again))
+    page = register.markdown()  # two reports of one width share a column, the first has precedence
+    assert [x for x in page.splitlines() if x.startswith("### At D")] == [
+        "### At D = 512: heads", "### At D = 512: heads", "### At D = 128: heads, sa_axis",
+    ]  # fmt: skip
+    assert "| `heads` | reading | effect at D = 512 | effect at D = 128 |" in page
+    assert "| `4` | Four. | +0.70 [+0.20, +1.20] segment type | +0.20 [-0.30, +0.70] segment type |" in page
+    assert row in page
 
 
 # ---------- ledger ----------
