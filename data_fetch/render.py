@@ -1,7 +1,7 @@
 """`python -m data_fetch render`: real mp4 clips of known events, with annotation files in LLP's own format.
 
     OUT/videos/render00000.mp4 ...     picture and sound of ten seconds
-    OUT/videos/render.txt              seed, size and frame rate of the clips beside it
+    OUT/videos/source.txt              that these are rendered clips, their seed, size and frame rate
     OUT/annotations/AVVP_*.csv         weak labels of three splits, dense labels of val and test
 
 The path from pixels and samples to scores can so be run, watched and heard without any download.
@@ -27,7 +27,6 @@ from data_fetch.sources import SOURCE_FILE
 SECONDS: Final = NUM_SEGMENTS * SEGMENT_SECONDS
 SOUND_RATE: Final = 16_000
 WEAK_FILES: Final = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
-MADE_WITH: Final = "render.txt"
 
 
 def render_set(
@@ -41,7 +40,7 @@ def render_set(
 ) -> dict[str, Scene]:
     """Render clips for three splits, and write their annotations; clips that are there are kept.
 
-    A folder holds clips of one seed, size and frame rate, which stand in `videos/render.txt`.
+    A folder holds clips of one seed, size and frame rate, which stand in `videos/source.txt`.
 
     Args:
         out: folder of `videos` and `annotations`.
@@ -66,16 +65,14 @@ def render_set(
         scenes[name] = {f"render{n:05d}_0_10": make_scene(seed, n) for n in numbers}
     everything = {video: scene for split in scenes.values() for video, scene in split.items()}
     videos = out / "videos"
-    made_with = f"clips of seed {seed}, {size} x {size} pixels, {float(fps)} frames per second"
-    claim(videos / MADE_WITH, made_with, occupied=any(videos.glob("[!.]*.mp4")))
+    made = f"rendered clips of seed {seed}, {size} x {size} pixels, {float(fps)} frames per second"
+    claim(videos / SOURCE_FILE, made, occupied=any(videos.glob("[!.]*.mp4")))
     _write_annotations(out / "annotations", scenes)
     for video, scene in tqdm(everything.items(), desc="render", unit="clip", disable=not progress):
         path = videos / f"{video[:11]}.mp4"
         if not path.is_file():
             render_clip(path, scene, size=size, fps=fps, seed=seed)
     sweep(videos)
-    with whole_file(videos / SOURCE_FILE) as temporary:
-        temporary.write_text("rendered clips\n", encoding="utf-8")
     return everything
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -285,7 +286,13 @@ def test_command_line_from_clips_to_store(
     pack = ["pack", str(feats), "--annotations", str(clips / "annotations"), "--out", str(packed)]
     assert main(pack) == 0
     store = open_store(packed)
-    assert store.source == "rendered clips, RANDOM extractors (tiny, seed 0)"
+    made = (clips / "videos" / "source.txt").read_text().strip()
+    assert made.startswith("rendered clips of seed 0")
+    assert store.source == f"{made}, RANDOM extractors (tiny, seed 0)"
+    others = shutil.copytree(clips / "videos", tmp_path / "others")  # as if of another seed
+    (others / "source.txt").write_text(made.replace("seed 0", "seed 1"))
+    assert main(["extract", str(others), *extract[2:]]) == 2
+    assert "holds 'rendered clips of seed 0" in capsys.readouterr().err
     assert store.test.ids == ("render60000_0_10", "render60001_0_10")
     assert (
         main(["extract", str(tmp_path / "none.mp4"), "--out", str(tmp_path / "x"), "--weights", "tiny"]) == 1

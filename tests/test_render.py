@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def test_rendering_again_keeps_what_is_there(tmp_path: Path) -> None:
     render_set(tmp_path / "a", COUNTS, size=16, fps=4.0, progress=False)
     render_set(tmp_path / "b", COUNTS, size=16, fps=4.0, progress=False)
     names = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file())
-    assert len(names) == 7 + 2 + 6
+    assert len(names) == 7 + 1 + 6
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     clip = tmp_path / "a" / "videos" / "render00000.mp4"
@@ -102,13 +103,13 @@ def test_clips_of_two_kinds_do_not_share_a_folder(tmp_path: Path, other: dict[st
     render_set(tmp_path, counts, **options)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(
-        DataError, match=r"holds 'clips of seed 0, 16 x 16 pixels, 4\.0 frames .*another --out"
+        DataError, match=r"holds 'rendered clips of seed 0, 16 x 16 pixels, 4\.0 frames .*another --out"
     ):
         render_set(tmp_path, counts, **options | other)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     render_set(tmp_path, COUNTS, **options)
-    (tmp_path / "videos" / "render.txt").unlink()
-    with pytest.raises(DataError, match=r"no render\.txt that says what they are"):
+    (tmp_path / "videos" / "source.txt").unlink()
+    with pytest.raises(DataError, match=r"no source\.txt that says what they are"):
         render_set(tmp_path, counts, **options)
 
 
@@ -143,7 +144,7 @@ def test_from_pixels_and_samples_to_scores(tmp_path: Path) -> None:
     labels = ["--annotations", str(clips / "annotations")]
     assert main(["pack", str(feats), *labels, "--out", str(packed)]) == 0
     store = open_store(packed)
-    assert store.source.startswith("rendered clips, RANDOM extractors")
+    assert re.match("rendered clips of seed 0, 32 x 32 pixels, .*, RANDOM extractors", store.source)
     recipe = TrainConfig(epochs=20, batch_size=4, learning_rate=5e-4, lr_step=30)
     run = train(override(PRESETS["han"], {"dim": 128, "ffn_dim": 128}), recipe, store)
     scores = evaluate(run.model, store.test)
