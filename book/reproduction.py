@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from book import register
 from cmpie_lite.claims import UNTESTED, claims_of, judge
-from cmpie_lite.reporting import PAPER_ROWS, TITLES, about, caution, frame_of, read_report
+from cmpie_lite.reporting import PAPER_ROWS, TITLES, about, caution, frame_of, made_by, read_report
 from cmpie_lite.score_tables import interval_table, score_table
 from cmpie_lite.systems import PAPER_ONLY
 
@@ -44,7 +44,7 @@ def section(table: Literal[1, 2], report: Mapping[str, Any] | None) -> list[str]
     runs, intervals = frame_of(report["runs"]), frame_of(report["intervals"])
     warning = caution(runs)
     lines += [
-        f"{about(runs)}. Data `{report['source']}` `{report['sha256'][:16]}`; {report['machine']}.",
+        f"{about(runs)}. Data `{report['source']}` `{report['sha256'][:16]}`; {made_by(report)}.",
         "",
         *([f"**{warning}**", ""] if warning else []),
         "```bash",
@@ -101,18 +101,19 @@ def never_run(stored: Mapping[int, Mapping[str, Any]]) -> list[str]:
         if left := [TITLES[name] for name in PAPER_ROWS[table] if name not in ran]:
             lines += [f"- {', '.join(left)}: in no stored run of Table {table}. `{command(table, 'sim')}`"]
     lines += [f"- {row}, a row of Table 1. {reason}" for row, reason in PAPER_ONLY.items()]
-    measured = register.results()
+    wide = [report for report in register.results() if register.width(report) == register.default("dim")]
     missing = [
         f"`{field}={value}`"
         for field, entry in register.ENTRIES.items()
         for value in entry.readings
         if value != register.default(field)
-        and not any(register.measured(field, value, report) for report in measured)
+        and not any(register.measured(field, value, report) for report in wide)
     ]
     if missing:
         lines += [
-            f"- Readings of the [register](ambiguity_register.md) without a measured effect, {len(missing)}: "
-            f"{', '.join(missing)}. `python -m cmpie_lite.grid --ambiguities --seeds 1 2 3 4 5 6 7 8 9 10 "
+            f"- Readings of the [register](ambiguity_register.md) without a measured effect at the paper's "
+            f"width, D = {register.default('dim')}, {len(missing)}: {', '.join(missing)}. "
+            "`python -m cmpie_lite.grid --ambiguities --seeds 1 2 3 4 5 6 7 8 9 10 "
             "--report book/results/ambiguities.json`"
         ]
     return [*lines, ""]

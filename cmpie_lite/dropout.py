@@ -1,7 +1,7 @@
 """Dropout, with masks that a CPU draws quickly.
 
 PyTorch draws one random number an element, on one thread: a tenth of a training step of HAN on two cores.
-Here one 64-bit number serves four elements, which makes a mask two to three times as cheap.
+Here one 64-bit number serves four elements, which makes a mask about twice as cheap.
 """
 
 from __future__ import annotations

@@ -114,6 +114,12 @@ def caution(frame: pd.DataFrame) -> str:
     return " ".join(notes)
 
 
+def made_by(report: Mapping[str, Any]) -> str:
+    """The machine, the commits and the day of a report: elsewhere its command may give other numbers."""
+    commits = ", ".join(commit[:7] for commit in report["commits"])
+    return f"{report['machine']}; at commit {commits}; {report['finished'][:10]}"
+
+
 def make_report(
     records: Sequence[Mapping[str, Any]],
     pairs: Iterable[tuple[str, str]],

@@ -202,11 +202,13 @@ def test_register_lists_the_readings_default_first(field: str) -> None:
 
 def test_register_shows_what_was_measured_and_says_what_was_not() -> None:
     stored = {
-        "effects": {"sa_axis": {"channel": {"metric": "event_type", "mean": -0.4, "low": -0.9, "high": 0.1}}}
+        "base": "dim=128,ffn_dim=128",
+        "effects": {"sa_axis": {"channel": {"metric": "event_type", "mean": -0.4, "low": -0.9, "high": 0.1}}},
     }
     assert register.effect("sa_axis", "channel", [stored]) == "-0.40 [-0.90, +0.10] event type"
     assert register.effect("sa_axis", "both", [stored]) == "not run here"
     assert register.effect("sa_axis", "segment", [stored]) == "default"
+    assert register.effect("ffn_dim", 512, [stored]) == "default (there 128)"
 
 
 def test_the_registers_summary_ranks_what_was_measured(
@@ -218,7 +220,7 @@ def test_the_registers_summary_ranks_what_was_measured(
 
     stored = {
         "source": "LLP-sim", "seeds": 10, "epochs": 20, "base": "dim=128", "command": "the command",
-        "machine": "a machine",
+        "machine": "a machine", "commits": ["0123456789", "abcdef0123"], "finished": "2026-01-02T03:04:05",
         "effects": {"heads": {"4": effect(0.2), "8": effect(-0.9)}, "sa_axis": {"both": effect(0.8)}},
     }  # fmt: skip
     wide = stored | {"base": "precision=bfloat16", "effects": {"heads": {"8": effect(1.5)}}}
@@ -226,6 +228,7 @@ def test_the_registers_summary_ranks_what_was_measured(
     (tmp_path / "ambiguities_narrow.json").write_text(json.dumps(stored))
     page = register.markdown()
     assert "LLP-sim, which is not LLP: 10 paired seeds, 20 epochs, every run with `dim=128`" in page
+    assert "a machine; at commit 0123456, abcdef0; 2026-01-02." in page
     assert "Of 3 readings, 2 have an interval of segment Type@AV that leaves out zero" in page
     assert "`sa_axis=both`, `heads=8`. Half an interval is about 0.5 points" in page
     rows = [line for line in page.splitlines() if line.startswith(("| `sa_axis=", "| `heads="))]

@@ -72,7 +72,9 @@ def test_verdicts_follow_the_report(results: Path) -> None:
 
 def test_measured_readings_leave_the_list(results: Path) -> None:
     effects = {"heads": {"4": {"metric": "segment_type", "mean": 0.0, "low": -1.0, "high": 1.0}}}
-    write_report(results / "ambiguities.json", {"effects": effects})
+    write_report(results / "ambiguities_narrow.json", {"base": "dim=128", "effects": effects})
+    assert "`heads=4`" in reproduction.markdown()  # still not at the width of the paper
+    write_report(results / "ambiguities.json", {"base": "", "effects": effects})
     assert "`heads=4`" not in reproduction.markdown()
     assert "`heads=8`" in reproduction.markdown()
 

@@ -234,6 +234,7 @@ def test_the_faults_that_chapter_0_tells(shared: Path) -> None:
         "ids of no split": total["distinct ids in no split"],
         "offset not after onset": total["offset not after onset"],
         "the same row twice": total["duplicate row"],
+        "a label twice in one row": total["repeated label"],
         "weak labels differ from the union of the dense ones": total["weak labels differ from dense labels"],
         "no audio event at all": total["videos without audio event"],
         "no visual event at all": total["videos without visual event"],
