@@ -219,7 +219,7 @@ def summary(stored: Mapping[str, Any]) -> list[str]:
     lines = [
         f"### {title}: {', '.join(effects)}" if len(effects) < len(ENTRIES) / 2 else f"### {title}",
         "",
-        f"Measured on {stored['source']}, which is {'' if stored['source'] == 'LLP' else 'not '}LLP: "
+        f"Measured on {stored['source']}{'' if stored['source'] == 'LLP' else ', which is not LLP'}: "
         f"{stored['seeds']} paired seeds, {stored['epochs']} epochs{also}. Points of F-score on the test "
         "split, reading minus default; 95 % intervals over seeds and test videos.",
         "",
@@ -244,9 +244,11 @@ def summary(stored: Mapping[str, Any]) -> list[str]:
 def markdown() -> str:
     """The register as Markdown: what was measured, one heading per field, then the recipe."""
     reports = results()
-    by_width: dict[int, list[dict[str, Any]]] = {}
+    alike: dict[str, list[dict[str, Any]]] = {}  # of one data set and width, the one of most seeds first
     for stored in reports:
-        by_width.setdefault(width(stored), []).append(stored)
+        alike.setdefault(f"{stored['source']}, D = {width(stored)}", []).append(stored)
+    for same in alike.values():
+        same.sort(key=lambda stored: -stored["seeds"])
     lines = ["## Which readings matter", ""]
     for stored in reports:
         lines += summary(stored)
@@ -257,7 +259,7 @@ def markdown() -> str:
         ]
     for field, entry in ENTRIES.items():
         other = next(v for v in entry.readings if v != default(field))
-        heads = ["reading", *(f"effect at D = {dim}" for dim in by_width)]
+        heads = ["reading", *(f"effect on {kind}" for kind in alike)]
         lines += [
             f"## {field}",
             "",
@@ -268,9 +270,7 @@ def markdown() -> str:
             f"| `{field}` | {' | '.join(heads)} |",
             "|---" * (1 + len(heads)) + "|",
             *(
-                " | ".join(
-                    [f"| `{value}`", text, *(effect(field, value, same) for same in by_width.values())]
-                )
+                " | ".join([f"| `{value}`", text, *(effect(field, value, same) for same in alike.values())])
                 + " |"
                 for value, text in entry.readings.items()
             ),

@@ -57,7 +57,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--seeds", type=int, nargs="+", default=list(DEFAULTS.seeds))
     one.add_argument("--precision", default=DEFAULTS.precision, help="float32, tf32 or bfloat16")
     one.add_argument(
-        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="override config or recipe fields"
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="override config or recipe fields",
     )
     one.add_argument("--output-dir", default="", help="default: out")
     one.set_defaults(run=run_train)
@@ -80,9 +85,12 @@ def parser() -> argparse.ArgumentParser:
     three = commands.add_parser("parse", help="a video to a table of audible and visible events")
     three.add_argument("video", type=Path, help="a video file (needs the extra 'extract')")
     three.add_argument("--run-dir", type=Path, required=True, help="folder of a trained run")
-    three.add_argument("--start", type=float, default=0.0, help="first second to parse; ten are")
+    three.add_argument(
+        "--start", type=float, default=0.0, help="second from which ten are parsed, and events count"
+    )
     three.add_argument("--silent-audio", action="store_true", help="take a video without sound as silent")
     three.add_argument("--weights", default="published", help="of the extractors: published, random or tiny")
+    three.add_argument("--weights-dir", type=Path, help="folder of the published extractors' files")
     three.add_argument("--threshold", type=float, default=THRESHOLD)
     three.add_argument("--output-dir", type=Path, default=Path("out/parse"))
     three.set_defaults(run=run_parse)
@@ -94,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run_train(options: argparse.Namespace) -> int:
     names = ("model", "epochs", "seeds", "precision", "output_dir", "dataset", "data_dir", "preset", "device")
-    overrides = dict(assignment(text) for text in options.set)
+    overrides = assignments(options.set)
     settings = settings_from({name: getattr(options, name) for name in names} | {"overrides": overrides})
     store = open_data(settings)
     print(banner(store.source, settings))
@@ -131,7 +139,7 @@ def run_parse(options: argparse.Namespace) -> int:
         need(package, "extract")
     device = check_device(options.device)
     model, facts = load_model(options.run_dir, device)
-    networks = load_networks(options.weights, device)
+    networks = load_networks(options.weights, device, folder=options.weights_dir)
     features = extract_video(options.video, networks, start=options.start, silent_audio=options.silent_audio)
     parsed = parse_features(model, features.audio, features.visual_2d, features.visual_3d)
     for caution in cautions(facts.get("source"), networks.trained):
@@ -140,7 +148,8 @@ def run_parse(options: argparse.Namespace) -> int:
         print(f"note: {note}")
     events = event_table(parsed, (options.video.name,), options.threshold)
     print(events.to_string(index=False) if len(events) else "no events above the threshold")
-    print("written:", *write_events(options.output_dir / options.video.stem, events))
+    name = options.video.stem + (f",start={options.start:g}" if options.start else "")
+    print("written:", *write_events(options.output_dir / name, events))
     return 0
 
 
@@ -153,6 +162,15 @@ def assignment(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """What `--set` gives, name by name; a name twice is a mistake."""
+    pairs = [assignment(text) for text in texts]
+    names = [name for name, _ in pairs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(f"--set gives {', '.join(twice)} more than once, expected one value for each name.")
+    return dict(pairs)
 
 
 def banner(source: str, settings: Settings) -> str:

@@ -85,7 +85,7 @@ class MultiHeadAttention(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Initialise as PyTorch's own attention does: Xavier over the stacked projections, zero biases."""
+        """Xavier over the stacked projections, zero biases: PyTorch's own where context_dim = dim."""
         for projection in (self.query, self.key, self.value):
             bound = math.sqrt(6 / (projection.in_features + 3 * projection.out_features))
             nn.init.uniform_(projection.weight, -bound, bound)

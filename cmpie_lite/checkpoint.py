@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -45,11 +46,12 @@ def replace_file(path: Path, content: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             partial.unlink()
+        advice = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
         here = next(p for p in (path.parent, *path.parent.parents) if p.exists())
         free = shutil.disk_usage(here).free
         raise CheckpointError(
             f"cannot write {path} ({len(content) / 1e6:.1f} MB, {free / 1e6:.1f} MB free): {error}. "
-            "What was saved before is untouched: make room and start the same run again."
+            f"What was saved before is untouched: {advice} and start the same run again."
         ) from error
 
 
@@ -75,7 +77,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"{path} is not a readable safetensors file: {error}. Delete it to start anew."
+            f"{path} is not a readable safetensors file: {error}. "
+            "If it is a checkpoint, delete it to start anew."
         ) from error
     if header.get("format") != FORMAT:
         raise CheckpointError(
@@ -91,7 +94,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def check_writable(folder: Path) -> None:
     """Raise `CheckpointError` now where a run could not save its first epoch."""
     replace_file(folder / ".writable", b"")
-    (folder / ".writable").unlink()
+    (folder / ".writable").unlink(missing_ok=True)  # another process may do the same
 
 
 def digest(tensors: Mapping[str, Tensor], facts: str) -> str:

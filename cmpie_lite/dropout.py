@@ -17,7 +17,8 @@ class Dropout(nn.Module):
     """y = x m / E[m], with m = 0 where an element is dropped and 1 elsewhere; y = x outside training.
 
     On a CPU p is rounded to a multiple of 2^-16 (0.1 becomes 0.10001), and E[m] is that of the rounded p, so
-    that y has the mean x. Elsewhere it is PyTorch's own dropout. Masks come from PyTorch's generator.
+    that y has the mean x, up to the rounding of its dtype. Elsewhere it is PyTorch's own dropout. Masks come
+    from PyTorch's generator.
 
     Args:
         p: probability of dropping an element, in [0, 1).

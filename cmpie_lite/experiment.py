@@ -14,7 +14,7 @@ from cmpie_lite.config import PRESETS, TrainConfig, check_fields, override, requ
 from cmpie_lite.data import FeatureStore
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.evaluate import Predictions, predict, score, truth
-from cmpie_lite.record import run_record, write_predictions, write_record
+from cmpie_lite.record import origin_of, run_record, write_predictions, write_record
 from cmpie_lite.store_files import MANIFEST, open_store
 from cmpie_lite.synthetic import FULL, SMALL, SimConfig, simulate
 from cmpie_lite.systems import SYSTEMS, Config
@@ -215,6 +215,7 @@ def run_experiment(settings: Settings, store: FeatureStore, *, progress: bool = 
         predictions = predict(run.model, store.test)
         scores = score(predictions, store.test)
         record = run_record(settings.model, settings.config, recipe, store, run, scores, device)
+        record |= origin_of(folder, record)
         write_predictions(folder, predictions, store.test.ids, store.source)
         write_record(folder, record)
         results.append(Result(seed, run, predictions, record))

@@ -20,11 +20,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from cmpie_lite.__main__ import assignment
+from cmpie_lite.__main__ import assignments
 from cmpie_lite.analysis import analyse, deciding_videos
 from cmpie_lite.config import PRESETS, check_fields, require
 from cmpie_lite.data import FeatureStore
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.evaluate import decode, truth
 from cmpie_lite.experiment import Settings, known_fields, open_data, output_folder, run_folder
 from cmpie_lite.many_runs import GridError, run_grid
@@ -114,7 +114,8 @@ def table_report(
                 f"python -m cmpie_lite.grid --table {table} makes it."
             )
         return report
-    names = list(settings.systems)
+    names, listed = list(settings.systems), PAPER_ROWS[table]
+    require(settings, "systems", set(names) <= set(listed), f"some of Table {table}: {', '.join(listed)}")
     require(settings, "systems", "han" in names and len(names) > 1, "'han' and at least one more to compare")
     store = open_data(settings.jobs()[0])
     records, videos = run_all(settings.jobs(), store, settings, progress)
@@ -219,7 +220,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--data-dir", default="", help="a packed store; default: data/llp")
     top.add_argument("--device", default=default.device)
     top.add_argument("--precision", default=default.precision, help="float32, tf32 or bfloat16")
-    top.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="overrides for every run")
+    top.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="overrides for every run"
+    )
     top.add_argument("--output-dir", default="", help="of runs and report; default: the project's out")
     top.add_argument("--workers", type=int, default=0, help="local processes; default: one a core")
     top.add_argument("--scheduler", default="", help="address of a running Dask scheduler, tcp://host:8786")
@@ -235,10 +238,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = shlex.join(["python", "-m", "cmpie_lite.grid", *words])
     try:
         given = {f.name: getattr(options, f.name) for f in fields(GridSettings) if hasattr(options, f.name)}
-        given |= {"overrides": dict(assignment(text) for text in options.set)}
+        given |= {"overrides": assignments(options.set)}
         if not options.systems:
             del given["systems"]
         settings = grid_settings(given, options.table or 2)
+        if options.table is None and options.systems:
+            raise ConfigError("--systems with --ambiguities: readings are those of CM-PIE, leave it out.")
         if options.table is None:
             report, name = ambiguity_report(settings, command, options.ambiguities), "ambiguities"
         else:

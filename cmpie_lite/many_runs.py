@@ -28,7 +28,15 @@ from cmpie_lite.data import FeatureStore
 from cmpie_lite.errors import DataError
 from cmpie_lite.evaluate import predict, score
 from cmpie_lite.experiment import Settings, open_data, run_experiment, run_folder
-from cmpie_lite.record import PREDICTIONS, RECORD, read_records, run_record, write_predictions, write_record
+from cmpie_lite.record import (
+    PREDICTIONS,
+    RECORD,
+    read_predictions,
+    read_records,
+    run_record,
+    write_predictions,
+    write_record,
+)
 from cmpie_lite.run_files import BEST, facts_of
 from cmpie_lite.seeds import train_seeds
 from cmpie_lite.systems import build, config_to_facts, signature
@@ -69,6 +77,10 @@ def finished(job: Settings, store: FeatureStore) -> dict[str, Any] | None:
     """The record of a run that is whole, of the same architecture, config and recipe, on the same data."""
     folder = run_folder(job, store, job.seeds[0])
     if not all((folder / name).exists() for name in (RECORD, PREDICTIONS, BEST)):
+        return None
+    try:
+        read_predictions(folder)
+    except DataError:  # damaged: the run is made whole again
         return None
     record = read_records(folder)[0]
     wanted: dict[str, Any] = {

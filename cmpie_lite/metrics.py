@@ -209,11 +209,13 @@ def parsing_scores(
 
     Raises:
         TypeError: not bool tensors.
-        ValueError: not all (N, T, C) of one shape on one device; no videos.
+        ValueError: not all (N, T, C) of one shape on one device; no videos; an unknown average.
 
     Source: Tian, Li and Xu, "Unified Multisensory Perception: Weakly-Supervised Audio-Visual Video Parsing",
         ECCV 2020; the CM-PIE paper evaluates by it.
     """
+    if average is None:
+        raise ValueError("average = None has no ten numbers, expected 'video', 'micro' or 'macro'.")
     counts = parsing_counts(pred_audio, pred_visual, true_audio, true_visual)
     scores = with_types({name: f_score(c, average) for name, c in counts.items()})
     values = torch.stack(list(scores.values())).tolist()  # one transfer from the device

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -111,6 +112,15 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
             raise DataError(f"{path} is not a run record ({error}): delete it and run again.") from error
         records.append(record)
     return records
+
+
+def origin_of(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Environment and day of the same run, where its record stands there already; else nothing."""
+    with suppress(DataError):
+        for before in read_records(folder):
+            if before.get("history") == record["history"]:
+                return {name: before[name] for name in ("environment", "finished") if name in before}
+    return {}
 
 
 def write_predictions(folder: Path, predictions: Predictions, ids: tuple[str, ...], source: str) -> None:

@@ -78,6 +78,8 @@ def train(
     if folder is not None and (folder / LAST).exists():
         history, best_epoch, best = resume(folder, model, optimizer, facts)
 
+    if recipe.compile:
+        torch.compiler.reset()  # what was compiled for another configuration counts against a limit
     steps = len(train_split) // recipe.batch_size
     bar = tqdm(
         total=recipe.epochs * steps,

@@ -42,8 +42,9 @@ def claim(path: Path, text: str, *, occupied: bool, also: Collection[str] = ()) 
             "them. Choose another --out."
         )
     if before not in (None, text, *also):
+        else_ = "" if occupied else f", or delete {path.name}: no such files are there yet"
         raise DataError(
-            f"{path.parent} holds {before!r}, as {path.name} says, not {text!r}. Choose another --out."
+            f"{path.parent} holds {before!r}, as {path.name} says, not {text!r}. Choose another --out{else_}."
         )
     with whole_file(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")

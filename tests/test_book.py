@@ -237,7 +237,7 @@ def test_the_registers_summary_ranks_what_was_measured(
     (tmp_path / "ambiguities.json").write_text(json.dumps(wide))
     page = register.markdown()
     assert page.index("### At D = 512") < page.index("### At D = 128")
-    assert "| `heads` | reading | effect at D = 512 | effect at D = 128 |" in page
+    assert "| `heads` | reading | effect on LLP-sim, D = 512 | effect on LLP-sim, D = 128 |" in page
     row = "| `8` | Eight. | +1.50 [+1.00, +2.00] segment type | -0.90 [-1.40, -0.40] segment type |"
     assert row in page
     assert "| `4` | Four. | not run here | +0.20 [-0.30, +0.70] segment type |" in page
@@ -247,9 +247,15 @@ def test_the_registers_summary_ranks_what_was_measured(
     assert [x for x in page.splitlines() if x.startswith("### At D")] == [
         "### At D = 512: heads", "### At D = 512: heads", "### At D = 128: heads, sa_axis",
     ]  # fmt: skip
-    assert "| `heads` | reading | effect at D = 512 | effect at D = 128 |" in page
+    assert "| `heads` | reading | effect on LLP-sim, D = 512 | effect on LLP-sim, D = 128 |" in page
     assert "| `4` | Four. | +0.70 [+0.20, +1.20] segment type | +0.20 [-0.30, +0.70] segment type |" in page
     assert row in page
+    (tmp_path / "ambiguities_2.json").write_text(json.dumps(again | {"seeds": 11}))
+    assert "| `8` | Eight. | +9.00 [" in register.markdown()  # the one of more seeds has precedence
+    (tmp_path / "ambiguities_2.json").write_text(json.dumps(again | {"source": "LLP"}))
+    page = register.markdown()
+    assert "| effect on LLP-sim, D = 512 | effect on LLP, D = 512 | effect on LLP-sim, D = 128 |" in page
+    assert "Measured on LLP: 10 paired seeds" in page
 
 
 # ---------- ledger ----------

@@ -155,6 +155,21 @@ def test_a_run_leaves_a_record_that_repeats_it(store: FeatureStore, tmp_path: Pa
     assert second.record["test"] != first.record["test"]
 
 
+def test_a_run_that_is_there_keeps_the_day_and_the_machine_it_was_made_on(tmp_path: Path) -> None:
+    settings = settings_from(QUICK | {"output_dir": str(tmp_path)})
+    store = open_data(settings)
+    run_experiment(settings, store)
+    path = run_folder(settings, store, settings.seeds[0]) / "record.json"
+    made = json.loads(path.read_text()) | {"finished": "that day", "environment": {"commit": "that one"}}
+    path.write_text(json.dumps(made))
+    assert run_experiment(settings, store)[0].record == made
+    assert json.loads(path.read_text()) == made
+    path.write_text(json.dumps(made | {"history": made["history"][:-1]}))  # as of an interrupted run
+    assert run_experiment(settings, store)[0].record["finished"] != "that day"
+    path.write_text("broken")
+    assert run_experiment(settings, store)[0].record["test"] == made["test"]
+
+
 def test_the_command_line_trains_and_evaluates(
     store: FeatureStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -166,6 +181,7 @@ def test_the_command_line_trains_and_evaluates(
         "1",
         "--set",
         "dim=16",
+        "--set",
         "ffn_dim=16",
         "--output-dir",
         str(tmp_path),
@@ -174,6 +190,8 @@ def test_the_command_line_trains_and_evaluates(
     trained = capsys.readouterr().out
     assert "THIS IS NOT LLP" in trained
     folder = next(tmp_path.rglob("record.json")).parent
+    config = json.loads((folder / "record.json").read_text())["config"]
+    assert (config["dim"], config["ffn_dim"]) == (16, 16)
     assert main(["evaluate", str(folder), *common]) == 0
     evaluated = capsys.readouterr().out
     assert "NOTE" not in evaluated
@@ -195,6 +213,7 @@ def test_the_command_line_trains_and_evaluates(
     [
         (["train", "--model", "hann"], "model"),
         (["train", "--set", "heads"], "NAME=VALUE"),
+        (["train", "--set", "dim=16", "--set", "dim=32"], "--set gives dim more than once"),
         (["train", "--set", "batch_size=0"], "TrainConfig.batch_size = 0"),
         (["train", "--epochs", "-3"], "TrainConfig.epochs = -3"),
         (["evaluate", "nowhere"], "no checkpoint at"),
@@ -236,6 +255,10 @@ def test_a_silent_video_is_parsed_when_told(tmp_path: Path, capsys: pytest.Captu
     out = capsys.readouterr().out
     assert "note: no audio track: taken as silence" in out
     assert (tmp_path / "out" / "mute" / "events.csv").is_file()
+    assert main([*words, "--silent-audio", "--start", "1.5"]) == 0  # beside the others, not over them
+    assert (tmp_path / "out" / "mute,start=1.5" / "events.csv").is_file()
+    assert main([*words[:5], "published", *words[6:], "--silent-audio", "--weights-dir", str(tmp_path)]) == 2
+    assert str(tmp_path) in capsys.readouterr().err
 
 
 def test_an_event_table_reads_like_the_timeline(tmp_path: Path) -> None:

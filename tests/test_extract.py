@@ -293,6 +293,12 @@ def test_command_line_from_clips_to_store(
     (others / "source.txt").write_text(made.replace("seed 0", "seed 1"))
     assert main(["extract", str(others), *extract[2:]]) == 2
     assert "holds 'rendered clips of seed 0" in capsys.readouterr().err
+    empty = [*extract[:3], str(tmp_path / "empty"), *extract[4:]]
+    assert main([*empty[:1], str(tmp_path / "none.mp4"), *empty[2:]]) == 1  # a misspelt name
+    assert main(empty) == 2
+    assert "or delete source.txt: no such files are there yet" in capsys.readouterr().err
+    (tmp_path / "empty" / "source.txt").unlink()
+    assert main(empty) == 0
     assert store.test.ids == ("render60000_0_10", "render60001_0_10")
     assert (
         main(["extract", str(tmp_path / "none.mp4"), "--out", str(tmp_path / "x"), "--weights", "tiny"]) == 1

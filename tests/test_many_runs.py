@@ -58,6 +58,10 @@ def test_a_run_is_finished_when_all_of_it_is_there_and_of_this_architecture(
         (folder / name).unlink()
         assert finished(job, store) is None
         (folder / name).write_bytes(content)
+    (folder / PREDICTIONS).write_bytes((folder / PREDICTIONS).read_bytes()[:500])
+    assert finished(job, store) is None
+    run_experiment(job, store)
+    assert finished(job, store) is not None
     edit_record(folder, lambda record: record.update(parameters="of another version"))
     assert finished(job, store) is None
     edit_record(folder, lambda record: record.pop("data"))

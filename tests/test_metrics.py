@@ -323,6 +323,8 @@ def test_wrong_inputs_are_refused() -> None:
         unwrap(segment_counts)(good, good.to("meta"))
     with pytest.raises(ValueError, match=r"hold 0 videos, expected at least 1"):
         parsing_scores(good[:0], good[:0], good[:0], good[:0])
+    with pytest.raises(ValueError, match="average = None has no ten numbers"):
+        unwrap(parsing_scores)(good, good, good, good, average=None)
     with pytest.raises(ValueError, match=r"average = 'weighted', expected 'video', 'micro', 'macro' or None"):
         unwrap(f_score)(segment_counts(good, good), "weighted")
     with pytest.raises(TypeError, match=r"weak is torch\.float32, expected a torch\.Tensor of bool \(N, C\)"):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cmpie_lite import checkpoint
 from cmpie_lite.checkpoint import read_checkpoint, write_checkpoint
 from cmpie_lite.config import HAN, ModelConfig, TrainConfig, override
 from cmpie_lite.data import FeatureStore, Split
@@ -320,6 +321,12 @@ def test_a_killed_writer_leaves_nothing_for_ever(tmp_path: Path) -> None:
     os.utime(old, (0, 0))
     write_checkpoint(path, {"x": torch.zeros(3)}, {})
     assert set(os.listdir(tmp_path)) == {path.name, young.name}  # the young one may have a living writer
+
+
+def test_another_process_may_try_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that begin the same run: the other one has removed the file that this one tried with."""
+    monkeypatch.setattr(checkpoint, "replace_file", lambda *_: None)
+    checkpoint.check_writable(tmp_path)
 
 
 def test_checkpoints_hold_no_pickle(store: FeatureStore, tmp_path: Path) -> None:
