@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 WIDTH = 7.0  # inches, the widest that a page shows without shrinking
+NAME_POINTS = 11  # the height of a name beside a curve
 HATCHES = ("", "///", "...", "xxx")
 MARKERS = ("o", "s", "^", "D")
 STYLES = ("-", "--", "-.", ":")
@@ -131,12 +132,9 @@ def curves(
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots()
     where = np.asarray(x, dtype=float)
-    for i, ((name, values), shade) in enumerate(zip(series.items(), colours(len(series)), strict=True)):
+    for i, (values, shade) in enumerate(zip(series.values(), colours(len(series)), strict=True)):
         y = np.asarray(values, dtype=float)
         axes.plot(where, y, color=shade, marker=MARKERS[i % 4], linestyle=STYLES[i % 4], markersize=5)
-        axes.annotate(
-            name, (where[-1], y[-1]), xytext=(8, 0), textcoords="offset points", va="center", fontsize=9
-        )
     if log_x:
         axes.set_xscale("log", base=2)
         axes.set_xticks(where, [f"{v:g}" for v in where])
@@ -144,4 +142,17 @@ def curves(
     if log_y:
         axes.set_yscale("log")
     axes.set(xlabel=xlabel, ylabel=ylabel)
+    figure.draw_without_rendering()  # for the scale of the axes
+    name_ends(axes, where[-1], {name: float(np.asarray(values)[-1]) for name, values in series.items()})
     return figure
+
+
+def name_ends(axes: Axes, x: float, ends: Mapping[str, float]) -> None:
+    """Write the names of curves beside their ends, each above the one below it where they would overlap."""
+    points, above = 72 / axes.figure.dpi, -np.inf
+    for name, y in sorted(ends.items(), key=lambda end: end[1]):
+        own = axes.transData.transform((x, y))[1] * points
+        above = max(own, above + NAME_POINTS)
+        axes.annotate(
+            name, (x, y), xytext=(8, above - own), textcoords="offset points", va="center", fontsize=9
+        )

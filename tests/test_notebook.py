@@ -98,6 +98,15 @@ def drawn(path: Path) -> tuple[list[Figure], bytes]:
     return [maps, bars, lines], path.read_bytes()
 
 
+def test_names_of_curves_do_not_lie_on_each_other() -> None:
+    ends = {"a": 1.0, "b": 5.0, "c": 1.01, "d": 0.99, "e": 5.0}
+    figure = curves([0, 1], {name: [0, y] for name, y in ends.items()}, xlabel="x", ylabel="y")
+    figure.canvas.draw()
+    boxes = {t.get_text(): t.get_window_extent() for t in figure.axes[0].texts}
+    assert sorted(boxes, key=lambda name: boxes[name].y0) == ["d", "a", "c", "b", "e"]
+    assert not any(boxes[a].overlaps(boxes[b]) for a in boxes for b in boxes if a < b)
+
+
 def test_figures_show_what_they_are_given(tmp_path: Path) -> None:
     (maps, bars, lines), once = drawn(tmp_path / "one.png")
     assert [axes.get_title() or axes.get_title(loc="left") for axes in maps.axes[:2]] == ["one", "two"]
