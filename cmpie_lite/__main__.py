@@ -56,14 +56,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--epochs", type=int, default=DEFAULTS.epochs)
     one.add_argument("--seeds", type=int, nargs="+", default=list(DEFAULTS.seeds))
     one.add_argument("--precision", default=DEFAULTS.precision, help="float32, tf32 or bfloat16")
-    one.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="NAME=VALUE",
-        help="override config or recipe fields",
-    )
+    add_set(one, "override config or recipe fields")
     one.add_argument("--output-dir", default="", help="default: out")
     one.set_defaults(run=run_train)
 
@@ -151,6 +144,11 @@ def run_parse(options: argparse.Namespace) -> int:
     name = options.video.stem + (f",start={options.start:g}" if options.start else "")
     print("written:", *write_events(options.output_dir / name, events))
     return 0
+
+
+def add_set(words: argparse.ArgumentParser, purpose: str) -> None:
+    """Add the option `--set NAME=VALUE ...`, which may be given more than once; `assignments` reads it."""
+    words.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help=purpose)
 
 
 def assignment(text: str) -> tuple[str, Any]:

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from cmpie_lite.__main__ import assignments
+from cmpie_lite.__main__ import add_set, assignments
 from cmpie_lite.analysis import analyse, deciding_videos
 from cmpie_lite.config import PRESETS, check_fields, require
 from cmpie_lite.data import FeatureStore
@@ -220,9 +220,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--data-dir", default="", help="a packed store; default: data/llp")
     top.add_argument("--device", default=default.device)
     top.add_argument("--precision", default=default.precision, help="float32, tf32 or bfloat16")
-    top.add_argument(
-        "--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="overrides for every run"
-    )
+    add_set(top, "overrides for every run")
     top.add_argument("--output-dir", default="", help="of runs and report; default: the project's out")
     top.add_argument("--workers", type=int, default=0, help="local processes; default: one a core")
     top.add_argument("--scheduler", default="", help="address of a running Dask scheduler, tcp://host:8786")
@@ -242,9 +240,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.systems:
             del given["systems"]
         settings = grid_settings(given, options.table or 2)
-        if options.table is None and options.systems:
-            raise ConfigError("--systems with --ambiguities: readings are those of CM-PIE, leave it out.")
         if options.table is None:
+            if options.systems:
+                raise ConfigError("--systems with --ambiguities: readings are those of CM-PIE, leave it out.")
             report, name = ambiguity_report(settings, command, options.ambiguities), "ambiguities"
         else:
             report, name = table_report(settings, options.table, command), f"table{options.table}"
