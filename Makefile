@@ -46,16 +46,16 @@ nbval: $(READY) ## run every chapter and compare its outputs with the committed 
 		--nbval --nbval-sanitize-with tests/notebooks/sanitize.cfg $(CHAPTERS)
 
 notebooks: $(READY) ## run every chapter again in place (a second run changes nothing)
-	$(RUN) python -m book.execute $(CHAPTERS)
+	$(RUN) python -m book.tools.execute $(CHAPTERS)
 
 book: $(READY) ## build the site into _build/html; warnings are errors
 	$(RUN) jupyter-book build . -W -n --keep-going
 
 check-book: book ## open every page in headless Chromium: errors, maths, widgets, width, accessibility
-	$(RUN) python -m book.check_site _build/html
+	$(RUN) python -m book.tools.check_site _build/html
 
 print: $(READY) ## one PDF of the whole book, answers unfolded, into out/book.pdf (needs chromium)
-	$(RUN) python -m book.print
+	$(RUN) python -m book.tools.print
 
 bench: $(READY) ## the benchmarks: ratios measured in one run
 	$(RUN) python -m tests.benchmarks.bench_metrics

@@ -1,41 +1,44 @@
-"""python -m cmpie_lite train | evaluate | parse: what the notebooks do, without a notebook."""
+"""python -m cmpie_lite train | evaluate | parse | grid: what the notebooks do, without a notebook."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cmpie_lite.data.llp_sim import SIZES
+from cmpie_lite.decoding import THRESHOLD
 from cmpie_lite.errors import ConfigError, DataError
-from cmpie_lite.evaluate import THRESHOLD, predict, score
-from cmpie_lite.experiment import (
-    CONFIGS,
-    SIZES,
-    Settings,
-    open_data,
-    packed,
-    run_experiment,
-    run_folder,
-    settings_from,
-)
-from cmpie_lite.metric_tables import trivial_references
+from cmpie_lite.experiments import grid
+from cmpie_lite.experiments.parse import cautions, event_table, parse_features, write_events
+from cmpie_lite.experiments.run_many import GridError
+from cmpie_lite.experiments.run_one import run_experiment
+from cmpie_lite.experiments.settings import Settings, open_data, packed, run_folder, settings_from
 from cmpie_lite.metrics import ParsingScores
-from cmpie_lite.parse import cautions, event_table, parse_features, write_events
-from cmpie_lite.train import check_device, load_model
+from cmpie_lite.results.metric_tables import trivial_references
+from cmpie_lite.support.devices import check_device
+from cmpie_lite.systems.rows import SYSTEMS
+from cmpie_lite.training.evaluate import predict, score
+from cmpie_lite.training.loop import load_model
 
 DEFAULTS = Settings()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors of the reader's making are one line on stderr and exit status 2."""
-    options = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = parser().parse_args(words)
     try:
+        if options.command == "grid":
+            command = shlex.join(["python", "-m", "cmpie_lite", *words])
+            return grid.run(options, assignments(options.set), command)
         return options.run(options)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, GridError) as error:
         print(f"cmpie_lite {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -52,12 +55,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True)
 
     one = commands.add_parser("train", help="train, test and record one model a seed")
-    one.add_argument("--model", default=DEFAULTS.model, help=f"one of: {', '.join(CONFIGS)}")
-    one.add_argument("--epochs", type=int, default=DEFAULTS.epochs)
+    one.add_argument("--model", default=DEFAULTS.model, help=f"one of: {', '.join(SYSTEMS)}")
     one.add_argument("--seeds", type=int, nargs="+", default=list(DEFAULTS.seeds))
-    one.add_argument("--precision", default=DEFAULTS.precision, help="float32, tf32 or bfloat16")
-    add_set(one, "override config or recipe fields")
-    one.add_argument("--output-dir", default="", help="default: out")
     one.set_defaults(run=run_train)
 
     two = commands.add_parser(
@@ -68,7 +67,15 @@ def parser() -> argparse.ArgumentParser:
     two.add_argument("--threshold", type=float, default=THRESHOLD)
     two.set_defaults(run=run_evaluate)
 
-    for command in (one, two):
+    four = commands.add_parser("grid", help="many systems and seeds, or readings, and a report of them")
+    grid.add_words(four)
+
+    for command in (one, four):
+        command.add_argument("--epochs", type=int, default=DEFAULTS.epochs)
+        command.add_argument("--precision", default=DEFAULTS.precision, help="float32, tf32 or bfloat16")
+        add_set(command, "override config or recipe fields")
+        command.add_argument("--output-dir", default="", help="of runs and reports; default: out")
+    for command in (one, two, four):
         command.add_argument("--dataset", default=DEFAULTS.dataset, help="auto, sim or llp")
         command.add_argument(
             "--data-dir", default="", help="a packed store (data_fetch pack); default: data/llp"
@@ -88,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
     three.add_argument("--output-dir", type=Path, default=Path("out/parse"))
     three.set_defaults(run=run_parse)
 
-    for command in (one, two, three):
+    for command in (one, two, three, four):
         command.add_argument("--device", default=DEFAULTS.device, help="auto, cpu, cuda, cuda:1 ...")
     return top
 
@@ -124,9 +131,9 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
 
 def run_parse(options: argparse.Namespace) -> int:
-    from data_fetch.extract import extract_video
-    from data_fetch.extras import need
-    from data_fetch.weights import load_networks
+    from cmpie_lite.support.extras import need
+    from data_fetch.extract.video import extract_video
+    from data_fetch.extract.weights import load_networks
 
     for package in ("av", "PIL"):  # now, not after the networks are loaded
         need(package, "extract")

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from cmpie_lite.attention import Attention, MultiHeadAttention, scaled_dot_product_attention
 from cmpie_lite.config import ModelConfig
-from cmpie_lite.dropout import Dropout
 from cmpie_lite.labels import MODALITIES, NUM_MODALITIES
+from cmpie_lite.support.dropout import Dropout
 
 
 class PrintedAttention(nn.Module):

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cmpie_lite.dropout import Dropout
+from cmpie_lite.support.dropout import Dropout
 
 
 class Attention(NamedTuple):

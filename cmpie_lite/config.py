@@ -1,4 +1,4 @@
-"""Frozen configurations: every reading of the paper is a field, every row of Table 2 a preset.
+"""Frozen configurations: every reading of the paper is a field.
 
 The paper leaves much open (see the book's ambiguity register). Each open question is one field of
 `ModelConfig`; its default is our reading, its alternatives are the other readings. Nothing else in the
@@ -7,13 +7,11 @@ package decides between them.
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
 from cmpie_lite.errors import ConfigError
+from cmpie_lite.support.fields import check_fields, require
 
 
 @dataclass(frozen=True)
@@ -86,54 +84,3 @@ class TrainConfig:
         require(self, "lr_gamma", 0.0 < self.lr_gamma <= 1.0, "a number in (0, 1]")
         require(self, "visual_smoothing", 0.0 <= self.visual_smoothing < 1.0, "a number in [0, 1)")
         require(self, "seed", 0 <= self.seed < 2**31, "an integer in [0, 2**31)")
-
-
-def require(config: Any, name: str, holds: bool, expected: str) -> None:
-    """Raise `ConfigError` naming the field, the value received and what was expected."""
-    if not holds:
-        kind, value = type(config).__name__, getattr(config, name)
-        raise ConfigError(f"{kind}.{name} = {value!r}, expected {expected}.")
-
-
-def check_fields(config: Any) -> None:
-    """Check every field of a frozen dataclass against its annotation (bool, int, float, str, Literal)."""
-    for name, hint in get_type_hints(type(config)).items():
-        value = getattr(config, name)
-        if get_origin(hint) is Literal:
-            choices = get_args(hint)
-            require(config, name, value in choices, "one of " + ", ".join(map(repr, choices)))
-        elif hint is float:
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            require(config, name, number and value == value, "a number")
-        elif hint in (int, bool, str):  # bool is an int to Python, not to us
-            require(config, name, type(value) is hint, f"a value of type {hint.__name__}")
-
-
-def override(config: Any, changes: Mapping[str, Any]) -> Any:
-    """Return a copy of a frozen config with some fields replaced; unknown names raise `ConfigError`.
-
-    Example:
-        >>> override(HAN, {"dropout": 0.0}).dropout
-        0.0
-    """
-    known = [f.name for f in dataclasses.fields(config)]
-    for name in changes:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(
-                f"{type(config).__name__} has no field {name!r}.{hint} Fields: {', '.join(known)}."
-            )
-    return dataclasses.replace(config, **changes)
-
-
-HAN = ModelConfig(segment_attention=False, cma_audio=False, cma_visual=False)
-
-# The rows of Table 2, in the paper's order. "w/o V" keeps the CMA block for audio only (its caption).
-PRESETS: dict[str, ModelConfig] = {
-    "han": HAN,
-    "segment_attention": ModelConfig(cma_audio=False, cma_visual=False),
-    "without_visual": ModelConfig(cma_audio=True, cma_visual=False),
-    "without_audio": ModelConfig(cma_audio=False, cma_visual=True),
-    "cmpie": ModelConfig(),
-}

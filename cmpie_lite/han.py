@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cmpie_lite.attention import MultiHeadAttention, scaled_dot_product_attention
-from cmpie_lite.dropout import Dropout
+from cmpie_lite.support.dropout import Dropout
 
 
 def hybrid_attention(features: Float[Tensor, "B M T D"]) -> Float[Tensor, "B M T D"]:

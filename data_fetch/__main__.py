@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Literal
 
 from cmpie_lite.errors import DataError
-from data_fetch.sources import FEATURES_URL, RAW_HOST, SOURCE_FILE
+from data_fetch.layout import SOURCE_FILE
+from data_fetch.sources import FEATURES_URL, RAW_HOST
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg", ".ts", ".3gp")
 
 
 def run_annotations(args: argparse.Namespace) -> int:
-    from cmpie_lite.annotations import audit, read_annotations
-    from data_fetch.fetch_annotations import fetch_annotations
+    from cmpie_lite.data.annotations import audit, read_annotations
+    from data_fetch.fetch.annotations import fetch_annotations
 
     fetch_annotations(args.out, args.version, args.base_url)
     for version in ("2020", "2024") if args.version == "both" else (args.version,):
@@ -26,7 +27,7 @@ def run_annotations(args: argparse.Namespace) -> int:
 
 
 def run_features(args: argparse.Namespace) -> int:
-    from data_fetch.fetch_features import fetch_features
+    from data_fetch.fetch.features import fetch_features
 
     ids = _ids(args.annotations, args.version)
     report = fetch_features(args.out, source=args.source, ids=ids, url=args.url)
@@ -35,8 +36,8 @@ def run_features(args: argparse.Namespace) -> int:
 
 
 def run_videos(args: argparse.Namespace) -> int:
-    from cmpie_lite.annotations import read_annotations
-    from data_fetch.fetch_videos import MANIFEST, fetch_videos
+    from cmpie_lite.data.annotations import read_annotations
+    from data_fetch.fetch.videos import MANIFEST, fetch_videos
 
     ids = list(args.ids)
     if args.annotations:
@@ -49,8 +50,8 @@ def run_videos(args: argparse.Namespace) -> int:
 
 
 def run_extract(args: argparse.Namespace) -> int:
-    from data_fetch.batch import MANIFEST, Recipe, extract_many
-    from data_fetch.origin import read_origin
+    from data_fetch.extract.videos import MANIFEST, Recipe, extract_many
+    from data_fetch.layout import read_origin
 
     paths = [path for given in args.videos for path in _videos(given, args.ids)]
     if not paths:
@@ -74,8 +75,8 @@ def run_extract(args: argparse.Namespace) -> int:
 
 
 def run_pack(args: argparse.Namespace) -> int:
-    from cmpie_lite.annotations import read_annotations
-    from data_fetch.pack import pack
+    from cmpie_lite.data.annotations import read_annotations
+    from data_fetch.pack.store import pack
 
     labels = read_annotations(args.annotations, args.version)
     on_missing: Literal["error", "skip"] = "skip" if args.skip_missing else "error"
@@ -84,7 +85,7 @@ def run_pack(args: argparse.Namespace) -> int:
 
 
 def run_render(args: argparse.Namespace) -> int:
-    from data_fetch.render import render_set
+    from data_fetch.render.clips import render_set
 
     counts = {"train": args.train, "val": args.val, "test": args.test}
     scenes = render_set(args.out, counts, seed=args.seed, size=args.size, fps=args.fps)
@@ -93,7 +94,7 @@ def run_render(args: argparse.Namespace) -> int:
 
 
 def _ids(folder: Path | None, version: str) -> list[str]:
-    from cmpie_lite.annotations import feature_name, read_annotations
+    from cmpie_lite.data.annotations import feature_name, read_annotations
 
     if folder is None:
         return []
@@ -103,7 +104,7 @@ def _ids(folder: Path | None, version: str) -> list[str]:
 
 def _videos(given: Path, ids: Sequence[str] | None) -> list[Path]:
     """A file itself; of a folder its videos, or those of these ids."""
-    from data_fetch.extract import video_id
+    from data_fetch.extract.video import video_id
 
     if not given.is_dir():
         return [given]

@@ -49,5 +49,3 @@ WEIGHTS: Final = {
 }
 
 # --- the official layout of features: folder -> shape of one video's array, float32 ---
-LAYOUT: Final = {"vggish": (10, 128), "res152": (80, 2048), "r2plus1d_18": (10, 512)}
-SOURCE_FILE: Final = "source.txt"  # beside the folders: whose features they are where not LLP's own

@@ -14,18 +14,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from cmpie_lite.annotations import Annotations, SplitAnnotations, read_annotations
 from cmpie_lite.config import TrainConfig
-from cmpie_lite.data import FeatureStore
-from cmpie_lite.evaluate import evaluate, truth
-from cmpie_lite.metric_tables import trivial_references
+from cmpie_lite.data.annotations import Annotations, SplitAnnotations, read_annotations
+from cmpie_lite.data.llp_sim import FULL, SimConfig, simulate_features, write_official_layout
+from cmpie_lite.data.llp_sim_labels import simulate_dense
+from cmpie_lite.data.store import FeatureStore
+from cmpie_lite.data.store_files import open_store
 from cmpie_lite.metrics import ParsingScores
-from cmpie_lite.store_files import open_store
-from cmpie_lite.synthetic import FULL, SimConfig, simulate_features, write_official_layout
-from cmpie_lite.synthetic_labels import simulate_dense
-from cmpie_lite.systems import SYSTEMS, Config
-from cmpie_lite.train import train
-from data_fetch.pack import pack
+from cmpie_lite.results.metric_tables import trivial_references
+from cmpie_lite.systems.build import Config
+from cmpie_lite.systems.rows import SYSTEMS
+from cmpie_lite.training.evaluate import evaluate
+from cmpie_lite.training.loop import train
+from data_fetch.pack.store import pack
 
 SOURCE = "LLP ids with simulated features"
 CHUNK = 200
@@ -87,7 +88,7 @@ def main() -> None:
         print(f"{options.model}: {time.perf_counter() - start:.0f} s in all")
         for name, row in {
             options.model: scores,
-            **trivial_references(store.test.weak, *truth(store.test)),
+            **trivial_references(store.test.weak, *store.test.truth()),
         }.items():
             print(f"{name:14}", " ".join(f"{100 * x:5.1f}" for x in row.as_dict().values()))
 

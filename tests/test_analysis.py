@@ -9,7 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmpie_lite.analysis import (
+from cmpie_lite.data.store import Split
+from cmpie_lite.decoding import Predictions, decode
+from cmpie_lite.events import roll_to_events
+from cmpie_lite.metrics import SCORES, parsing_scores
+from cmpie_lite.results.analysis import (
     analyse,
     deciding_videos,
     duration_scores,
@@ -20,12 +24,8 @@ from cmpie_lite.analysis import (
     reliability,
     support,
 )
-from cmpie_lite.data import Split
-from cmpie_lite.evaluate import Predictions, decode
-from cmpie_lite.events import roll_to_events
-from cmpie_lite.intervals import MIN_SEEDS, bootstrap_interval, student_quantile
-from cmpie_lite.metric_tables import per_video_scores
-from cmpie_lite.metrics import SCORES, parsing_scores
+from cmpie_lite.results.intervals import MIN_SEEDS, bootstrap_interval, student_quantile
+from cmpie_lite.results.metric_tables import per_video_scores
 
 
 def roll(text: str) -> torch.Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmpie_lite.annotations import Annotations, Problem, audit, feature_name, read_annotations
+from cmpie_lite.data.annotations import Annotations, Problem, audit, feature_name, read_annotations
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASS_INDEX
 

@@ -19,11 +19,12 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from book import audit, check_site, diagram, ledger, register  # noqa: E402
-from book.project import repository, source_url  # noqa: E402
-from cmpie_lite import embed  # noqa: E402
-from cmpie_lite.config import ModelConfig, override  # noqa: E402
+from book.tools import audit, check_site, diagram, ledger, register  # noqa: E402
+from book.tools.project import repository, source_url  # noqa: E402
+from cmpie_lite.config import ModelConfig  # noqa: E402
 from cmpie_lite.metrics import parsing_scores  # noqa: E402
+from cmpie_lite.notebook import explorers as embed  # noqa: E402
+from cmpie_lite.support.fields import override  # noqa: E402
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))
@@ -323,7 +324,7 @@ def test_drawings_are_those_of_the_generator() -> None:
     assert {p.stem for p in diagram.FOLDER.glob("*.svg")} == set(diagram.VARIANTS)
     for name in diagram.VARIANTS:
         stored = (diagram.FOLDER / f"{name}.svg").read_text(encoding="utf8")
-        assert stored == diagram.svg(name), f"{name}.svg is stale: run python book/diagram.py"
+        assert stored == diagram.svg(name), f"{name}.svg is stale: run python book/tools/diagram.py"
 
 
 def test_drawings_light_known_blocks() -> None:

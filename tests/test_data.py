@@ -20,11 +20,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from cmpie_lite import data
-from cmpie_lite.data import FeatureStore, Split, check_finite, check_trainable, digest_of
+from cmpie_lite.data import store as data
+from cmpie_lite.data.store import FeatureStore, Split, check_finite, check_trainable, digest_of
+from cmpie_lite.data.store_files import open_store, write_store
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASSES
-from cmpie_lite.store_files import alone_in, open_store, write_store
+from cmpie_lite.support.files import alone_in
 
 
 def some_split(name: str, count: int, *, dense: bool = True, seed: int = 0) -> Split:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.func import vmap
 
-from cmpie_lite.dropout import STEPS, Dropout, random_integers
+from cmpie_lite.support.dropout import STEPS, Dropout, random_integers
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])

@@ -12,29 +12,30 @@ import pytest
 import torch
 from video_files import numbered, write_video
 
-from cmpie_lite import experiment
 from cmpie_lite.__main__ import main
-from cmpie_lite.checkpoint import write_checkpoint
-from cmpie_lite.config import HAN, override
-from cmpie_lite.data import FeatureStore
+from cmpie_lite.data.llp_sim import SMALL, simulate
+from cmpie_lite.data.store import FeatureStore
+from cmpie_lite.data.store_files import open_store, write_store
+from cmpie_lite.decoding import Predictions
 from cmpie_lite.errors import ConfigError, DataError
-from cmpie_lite.evaluate import Predictions
-from cmpie_lite.experiment import (
+from cmpie_lite.experiments import settings as experiment
+from cmpie_lite.experiments.parse import event_table, write_events
+from cmpie_lite.experiments.record import read_predictions, read_records
+from cmpie_lite.experiments.run_one import run_experiment
+from cmpie_lite.experiments.settings import (
     Settings,
     notebook_parameters,
     open_data,
-    run_experiment,
     run_folder,
     settings_from,
 )
 from cmpie_lite.labels import CLASS_INDEX
-from cmpie_lite.parse import event_table, write_events
-from cmpie_lite.record import read_predictions, read_records
-from cmpie_lite.run_files import BEST, LAST
-from cmpie_lite.store_files import open_store, write_store
-from cmpie_lite.synthetic import SMALL, simulate
-from cmpie_lite.systems import config_to_facts
-from cmpie_lite.train import new_model
+from cmpie_lite.support.fields import override
+from cmpie_lite.systems.build import config_to_facts
+from cmpie_lite.systems.rows import SYSTEMS
+from cmpie_lite.training.checkpoint import write_checkpoint
+from cmpie_lite.training.loop import new_model
+from cmpie_lite.training.run_files import BEST, LAST
 
 TINY = {"dim": 16, "ffn_dim": 16}
 QUICK = {"preset": "smoke", "epochs": 1, "overrides": TINY, "dataset": "sim", "device": "cpu"}
@@ -243,7 +244,7 @@ def test_a_missing_package_is_named_with_its_extra(
 
 def test_a_silent_video_is_parsed_when_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = write_video(tmp_path / "mute.mp4", [numbered(0)] * 80, 8.0)
-    config = override(HAN, {"dim": 8, "ffn_dim": 8})
+    config = override(SYSTEMS["han"].config, {"dim": 8, "ffn_dim": 8})
     facts = {"config": config_to_facts(config), "source": "LLP-sim", "epoch": 1}
     (tmp_path / "run").mkdir()
     write_checkpoint(tmp_path / "run" / BEST, new_model(config, 1).state_dict(), facts)

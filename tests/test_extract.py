@@ -17,10 +17,9 @@ import torch
 from video_files import numbered, tone, write_video
 
 from cmpie_lite.errors import DataError
-from data_fetch import batch
 from data_fetch.__main__ import main
-from data_fetch.batch import COLUMNS, MANIFEST, Recipe, extract_many
-from data_fetch.extract import (
+from data_fetch.extract import videos as batch
+from data_fetch.extract.video import (
     Clip,
     VideoFeatures,
     audio_features,
@@ -33,10 +32,11 @@ from data_fetch.extract import (
     visual_3d_features,
     write_features,
 )
-from data_fetch.files import read_rows, write_rows
-from data_fetch.render import render_set
-from data_fetch.sources import LAYOUT, SOURCE_FILE
-from data_fetch.weights import Networks, load_networks
+from data_fetch.extract.videos import COLUMNS, MANIFEST, Recipe, extract_many
+from data_fetch.extract.weights import Networks, load_networks
+from data_fetch.layout import LAYOUT, SOURCE_FILE
+from data_fetch.render.clips import render_set
+from data_fetch.tables import read_rows, write_rows
 
 TINY = Recipe(weights="tiny", threads=1)
 
@@ -274,7 +274,7 @@ def test_a_lost_worker_loses_no_video(clips: Path, tmp_path: Path) -> None:
 def test_command_line_from_clips_to_store(
     clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from cmpie_lite.store_files import open_store
+    from cmpie_lite.data.store_files import open_store
 
     feats, packed = tmp_path / "feats", tmp_path / "packed"
     extract = ["extract", str(clips / "videos"), "--out", str(feats), "--weights", "tiny", "--workers", "0"]

@@ -16,10 +16,10 @@ from fetch_server import Host, serve
 from torch import nn
 
 from cmpie_lite.errors import DataError
-from data_fetch import weights as module
-from data_fetch.logmel import log_mel
-from data_fetch.networks import R2Plus1D18, ResNet152, VGGish
-from data_fetch.weights import load_networks, published_state
+from data_fetch.extract import weights as module
+from data_fetch.extract.logmel import log_mel
+from data_fetch.extract.networks import R2Plus1D18, ResNet152, VGGish
+from data_fetch.extract.weights import load_networks, published_state
 
 
 def log_mel_by_hand(second: np.ndarray) -> np.ndarray:

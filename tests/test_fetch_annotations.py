@@ -9,9 +9,9 @@ import pytest
 from fetch_server import Host, serve
 
 from cmpie_lite.errors import DataError
-from data_fetch import fetch_annotations as module
 from data_fetch.__main__ import main
-from data_fetch.fetch_annotations import fetch_annotations
+from data_fetch.fetch import annotations as module
+from data_fetch.fetch.annotations import fetch_annotations
 from data_fetch.sources import ANNOTATION_FILES, AUDIO_2020, AUDIO_2024, COMMIT_2020, COMMIT_2024
 
 

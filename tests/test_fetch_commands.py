@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_fetch import batch, statistics
+from data_fetch import label_statistics as statistics
 from data_fetch.__main__ import main
-from data_fetch.sources import LAYOUT
+from data_fetch.extract import videos as batch
+from data_fetch.layout import LAYOUT
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_a_package_that_is_missing_is_named_with_its_extra(
     command: str,
     extra: str,
 ) -> None:
-    monkeypatch.setattr("data_fetch.fetch_features.FEATURES_BYTES", 1)
+    monkeypatch.setattr("data_fetch.fetch.features.FEATURES_BYTES", 1)
     monkeypatch.setitem(sys.modules, package, None)
     command = command.replace("VIDEOS", str(videos)).replace("OUT", str(tmp_path / "out"))
     error = fails(command.split(), capsys)

@@ -16,15 +16,14 @@ import numpy as np
 import pytest
 from video_files import numbered, tone, write_video
 
-from cmpie_lite.annotations import read_annotations
+from cmpie_lite.data.annotations import read_annotations
 from cmpie_lite.errors import DataError
-from data_fetch.archives import extract_features
-from data_fetch.batch import COLUMNS, Recipe, extract_many
-from data_fetch.extract import is_done
-from data_fetch.feature_files import array_fault
-from data_fetch.files import read_rows, write_rows
-from data_fetch.render import render_set
-from data_fetch.sources import LAYOUT
+from data_fetch.extract.video import is_done
+from data_fetch.extract.videos import COLUMNS, Recipe, extract_many
+from data_fetch.fetch.archives import extract_features
+from data_fetch.layout import LAYOUT, array_fault
+from data_fetch.render.clips import render_set
+from data_fetch.tables import read_rows, write_rows
 
 MUTATIONS = 8  # kinds, below
 SEEDS = 10  # of each kind, for each sort of file

@@ -10,9 +10,9 @@ import pytest
 from video_files import number_of, numbered, tone, write_video
 
 from cmpie_lite.errors import DataError
-from data_fetch.decode import read_frames, read_waveform
-from data_fetch.fetch_videos import COLUMNS, MANIFEST, Interval, VideoError, classify, fetch_videos, parse_id
-from data_fetch.files import read_rows, write_rows
+from data_fetch.extract.decode import read_frames, read_waveform
+from data_fetch.fetch.videos import COLUMNS, MANIFEST, Interval, VideoError, classify, fetch_videos, parse_id
+from data_fetch.tables import read_rows, write_rows
 
 GOOD, GONE, LOCKED, FLAKY, SHORT = (f"{letter * 11}_1_11" for letter in "abcde")
 

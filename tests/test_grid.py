@@ -14,29 +14,32 @@ import pytest
 import torch
 from test_reporting import record
 
-from cmpie_lite import experiment, grid, many_runs, readings
-from cmpie_lite.config import PRESETS, ModelConfig
-from cmpie_lite.data import FeatureStore, Split
+from cmpie_lite.__main__ import main
+from cmpie_lite.config import ModelConfig
+from cmpie_lite.data.store import FeatureStore, Split
+from cmpie_lite.data.store_files import write_store
 from cmpie_lite.errors import ConfigError, DataError
-from cmpie_lite.experiment import Settings, run_folder
-from cmpie_lite.grid import (
+from cmpie_lite.experiments import grid, readings
+from cmpie_lite.experiments import run_many as many_runs
+from cmpie_lite.experiments import settings as experiment
+from cmpie_lite.experiments.grid import (
     GridSettings,
     ambiguity_report,
     grid_settings,
-    main,
     papermill_command,
     table_report,
 )
-from cmpie_lite.many_runs import GridError, finished, run_grid, size_of
+from cmpie_lite.experiments.readings import reading_jobs
+from cmpie_lite.experiments.record import RECORD, read_predictions, read_records
+from cmpie_lite.experiments.run_many import GridError, finished, run_grid, size_of
+from cmpie_lite.experiments.settings import Settings, run_folder
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.pairing import interval_of
-from cmpie_lite.readings import reading_jobs
-from cmpie_lite.record import RECORD, read_predictions, read_records
-from cmpie_lite.reporting import PAPER_ROWS, frame_of, make_report, read_report
-from cmpie_lite.seed_plots import difference_dots, seed_dots
-from cmpie_lite.store_files import write_store
-from cmpie_lite.systems import build
-from cmpie_lite.train import load_model
+from cmpie_lite.notebook.seed_plots import difference_dots, seed_dots
+from cmpie_lite.results.pairing import interval_of
+from cmpie_lite.results.reports import frame_of, make_report, read_report
+from cmpie_lite.systems.build import build
+from cmpie_lite.systems.rows import configs, paper_rows
+from cmpie_lite.training.loop import load_model
 
 TINY = {"dim": 16, "ffn_dim": 16}
 
@@ -110,9 +113,9 @@ def test_bad_settings_stop_with_a_clear_message(names: dict[str, Any], message: 
 
 def test_a_tables_grid_is_its_rows_by_its_seeds() -> None:
     jobs = grid_settings({"seeds": 3, "epochs": 5}).jobs()
-    assert [(job.model, job.seeds) for job in jobs] == [(m, [s]) for m in PRESETS for s in (1, 2, 3)]
+    assert [(job.model, job.seeds) for job in jobs] == [(m, [s]) for m in configs(2) for s in (1, 2, 3)]
     assert {job.epochs for job in jobs} == {5}
-    assert list(PRESETS) == list(PAPER_ROWS[2])
+    assert list(configs(2)) == list(paper_rows(2))
     assert "mm_pyramid_swapped" in grid_settings({}, 1).systems
 
 
@@ -227,7 +230,7 @@ def test_a_lost_worker_repeats_only_its_run(
     starts.mkdir()
 
     def mortal(job: Any, threads: int) -> dict[str, Any]:
-        from cmpie_lite.many_runs import run_job
+        from cmpie_lite.experiments.run_many import run_job
 
         seed = job.seeds[0]
         (starts / f"{seed}-{os.getpid()}").touch()
@@ -279,7 +282,9 @@ def test_a_scheduler_that_is_not_there(
 def test_dask_is_imported_only_when_asked() -> None:
     before = {name for name in sys.modules if name.split(".")[0] in ("dask", "distributed")}
     assert grid.GridSettings is GridSettings
-    code = "import sys, cmpie_lite.grid; sys.exit('dask' in sys.modules or 'distributed' in sys.modules)"
+    code = (
+        "import sys, cmpie_lite.experiments.grid; sys.exit(bool({'dask', 'distributed'} & set(sys.modules)))"
+    )
     assert os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", code]) == 0
     assert before == {name for name in sys.modules if name.split(".")[0] in ("dask", "distributed")}
 
@@ -289,7 +294,7 @@ def test_dask_is_imported_only_when_asked() -> None:
 
 def test_the_readings_are_those_of_the_register() -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from book import register
+    from book.tools import register
 
     listed = {name: tuple(list(entry.readings)[1:]) for name, entry in register.ENTRIES.items()}
     assert readings.readings() == listed
@@ -349,12 +354,12 @@ def test_the_command_line_writes_a_report_that_is_read_again(
     words = ["--table", "2", "--systems", "han", "cmpie", "--seeds", "1", "--epochs", "1", "--workers", "1",
              "--data-dir", given["data_dir"], "--output-dir", str(tmp_path), "--set", "dim=16", "ffn_dim=16",
              "--device", "cpu", "--report", str(tmp_path / "r.json")]  # fmt: skip
-    assert main(words) == 0
+    assert main(["grid", *words]) == 0
     out = capsys.readouterr().out
     assert "random numbers (NOT LLP), 32/6/8 videos, 1 seed, 1 epoch" in out
     assert "MEAN NOTHING" in out
     report = read_report(tmp_path / "r.json")
-    assert report["command"] == shlex.join(["python", "-m", "cmpie_lite.grid", *words])
+    assert report["command"] == shlex.join(["python", "-m", "cmpie_lite", "grid", *words])
     stored = table_report(GridSettings(stored=str(tmp_path / "r.json")), 2, "")
     assert stored == report
     other = tmp_path / "q.json"
@@ -386,12 +391,12 @@ def test_reports_lie_beside_the_runs_and_say_how_to_repeat_them(
     monkeypatch.setattr(experiment, "home", lambda: tmp_path / "project")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert main(["--table", "2"]) == 0
+    assert main(["grid", "--table", "2"]) == 0
     assert read_report(tmp_path / "project" / "out" / "table2.json")["seeds"] == [1]
     words = ["--table", "2", "--output-dir", str(tmp_path / "my out")]
-    assert main(words) == 0
+    assert main(["grid", *words]) == 0
     command = read_report(tmp_path / "my out" / "table2.json")["command"]
-    assert shlex.split(command) == ["python", "-m", "cmpie_lite.grid", *words]
+    assert shlex.split(command) == ["python", "-m", "cmpie_lite", "grid", *words]
 
 
 @pytest.mark.parametrize(
@@ -411,7 +416,7 @@ def test_reports_lie_beside_the_runs_and_say_how_to_repeat_them(
 def test_the_command_line_refuses_in_one_line(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(words) == 2
+    assert main(["grid", *words]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert len(error.splitlines()) == 1

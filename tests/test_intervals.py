@@ -1,11 +1,11 @@
-"""The numbers that the text of `cmpie_lite.intervals` states."""
+"""The numbers that the text of `cmpie_lite.results.intervals` states."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from cmpie_lite.intervals import MIN_SEEDS, bootstrap_interval
+from cmpie_lite.results.intervals import MIN_SEEDS, bootstrap_interval
 
 STUDENT = {3: 4.3027, 5: 2.7764, 6: 2.5706, 8: 2.3646, 10: 2.2622}  # 97.5 % quantile with n - 1 degrees
 

@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from test_grid import TINY, tiny_store
 
-from cmpie_lite import many_runs
-from cmpie_lite.data import FeatureStore
+from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.errors import DataError
-from cmpie_lite.experiment import Settings, run_experiment, run_folder
-from cmpie_lite.many_runs import GridError, finished, run_grid, run_job
-from cmpie_lite.record import PREDICTIONS, RECORD, read_records
-from cmpie_lite.run_files import BEST
-from cmpie_lite.train import load_model
+from cmpie_lite.experiments import run_many as many_runs
+from cmpie_lite.experiments.record import PREDICTIONS, RECORD, read_records
+from cmpie_lite.experiments.run_many import GridError, finished, run_grid, run_job
+from cmpie_lite.experiments.run_one import run_experiment
+from cmpie_lite.experiments.settings import Settings, run_folder
+from cmpie_lite.training.loop import load_model
+from cmpie_lite.training.run_files import BEST
 
 
 @pytest.fixture(scope="module")

@@ -16,14 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cmpie_lite.annotations import read_annotations
+from cmpie_lite.data.annotations import read_annotations
 from cmpie_lite.labels import CLASSES
-from cmpie_lite.metric_tables import (
-    micro_macro_scores,
-    per_class_scores,
-    per_video_scores,
-    trivial_references,
-)
 from cmpie_lite.metrics import (
     SCORES,
     Counts,
@@ -32,6 +26,12 @@ from cmpie_lite.metrics import (
     parsing_counts,
     parsing_scores,
     segment_counts,
+)
+from cmpie_lite.results.metric_tables import (
+    micro_macro_scores,
+    per_class_scores,
+    per_video_scores,
+    trivial_references,
 )
 from tests.oracles import metrics as oracle
 

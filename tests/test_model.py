@@ -13,10 +13,13 @@ import torch
 from torch import Tensor
 
 from cmpie_lite.aggregation import CrossModalAggregation
-from cmpie_lite.config import HAN, PRESETS, ModelConfig, override
+from cmpie_lite.config import ModelConfig
 from cmpie_lite.errors import CheckpointError, ConfigError
 from cmpie_lite.losses import weak_label_loss
-from cmpie_lite.model import CMPIE, load_authors_state_dict
+from cmpie_lite.model import CMPIE
+from cmpie_lite.support.fields import override
+from cmpie_lite.systems.han_weights import load_authors_state_dict
+from cmpie_lite.systems.rows import SYSTEMS, configs
 
 READINGS = {
     "sa_axis": ("channel", "both"),
@@ -32,7 +35,7 @@ READINGS = {
     "heads": (4,),
     "han_layers": (2,),
 }
-CONFIGS = PRESETS | {
+CONFIGS = configs(2) | {
     f"{field}={value}": override(ModelConfig(), {field: value})
     for field, values in READINGS.items()
     for value in values
@@ -81,7 +84,7 @@ def golden_inputs(seed: int, n: int = 4) -> tuple[Tensor, Tensor, Tensor, Tensor
 def test_han_equals_the_authors_forward_losses_and_gradients(shared: Path) -> None:
     spec = json.loads((shared / "golden/han_forward.json").read_text())
     expected = np.load(shared / "golden/han_forward.npz")
-    model = CMPIE(HAN).eval()
+    model = CMPIE(SYSTEMS["han"].config).eval()
     load_authors_state_dict(model, authors_state(spec))
     *features, labels = golden_inputs(spec["seed"])
     parsed = model(*features)
@@ -171,7 +174,7 @@ def test_eighty_frames_equal_ten_pooled_segments(config: ModelConfig) -> None:
 
 
 def test_permuting_segments_permutes_han() -> None:
-    model = build(HAN).eval()
+    model = build(SYSTEMS["han"].config).eval()
     x = inputs()
     order = torch.randperm(10, generator=torch.Generator().manual_seed(1))
     straight, permuted = model(*x), model(*(f[:, order] for f in x))
@@ -180,7 +183,7 @@ def test_permuting_segments_permutes_han() -> None:
 
 
 def test_segment_attention_knows_the_order_of_segments() -> None:
-    model = build(PRESETS["segment_attention"]).eval()
+    model = build(SYSTEMS["segment_attention"].config).eval()
     x = inputs()
     straight, reversed_ = model(*x), model(*(f.flip(1) for f in x))
     assert (reversed_.segments - straight.segments.flip(1)).abs().max().item() > 1e-6
@@ -192,7 +195,7 @@ def test_swapping_modalities_swaps_results_where_weights_are_shared(name: str) -
 
     CMA's keys are then permuted, which a softmax over tokens does not mind.
     """
-    model = build(PRESETS[name]).eval()
+    model = build(SYSTEMS[name].config).eval()
     features = torch.randn(3, 2, 10, 32, generator=torch.Generator().manual_seed(0))
     model.front_end.forward = lambda *x: features  # type: ignore[method-assign]
     one = model(*inputs())
@@ -204,12 +207,14 @@ def test_swapping_modalities_swaps_results_where_weights_are_shared(name: str) -
 
 
 def test_ablation_rows_differ_only_in_their_blocks() -> None:
-    sizes = {name: sum(p.numel() for p in CMPIE(config).parameters()) for name, config in PRESETS.items()}
+    sizes = {name: sum(p.numel() for p in CMPIE(config).parameters()) for name, config in configs(2).items()}
     han, sa, full = sizes["han"], sizes["segment_attention"], sizes["cmpie"]
     assert han == 4_569_675 - 2 * 25 - 2 * 512  # the authors' used parameters less the ones a softmax ignores
     assert sizes["without_visual"] == sizes["without_audio"] == full
     assert full - sa == 2 * (4 * 512 * 512 + 3 * 512)
-    assert sa - han == sum(p.numel() for p in CMPIE(HAN).hans.parameters()) + (10 * 5 + 5) + (5 * 10 + 10)
+    assert sa - han == sum(p.numel() for p in CMPIE(SYSTEMS["han"].config).hans.parameters()) + (
+        10 * 5 + 5
+    ) + (5 * 10 + 10)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +236,7 @@ def test_modalities_that_share_a_block_may_ask_it_together(changes: dict) -> Non
 
 @pytest.mark.parametrize(("row", "kept"), [("without_visual", "audio"), ("without_audio", "visual")])
 def test_ablations_keep_the_modality_that_the_caption_says(row: str, kept: str) -> None:
-    weights = build(PRESETS[row]).eval()(*inputs()).weights
+    weights = build(SYSTEMS[row].config).eval()(*inputs()).weights
     assert {name for name in weights if ".cma." in name} == {f"h.cma.{kept}", f"s.cma.{kept}"}
 
 
@@ -242,7 +247,7 @@ def test_wrong_shapes_are_named(position: int, fault: str) -> None:
     x[position] = {"steps": x[position][:, :9], "width": x[position][..., :-1], "rank": x[position][0]}[fault]
     name = ("audio", "visual_2d", "visual_3d")[position]
     with pytest.raises((ValueError, TypeError), match=name):
-        build(HAN)(*x)
+        build(SYSTEMS["han"].config)(*x)
 
 
 @pytest.mark.parametrize("position", range(3))
@@ -253,16 +258,16 @@ def test_wrong_dtypes_are_named(position: int) -> None:
     for autocast in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             with pytest.raises(ValueError, match=rf"{name} is torch\.float64, expected torch\.float32"):
-                build(HAN)(*x)
+                build(SYSTEMS["han"].config)(*x)
 
 
-@pytest.mark.parametrize("config", [HAN, ModelConfig(), ModelConfig(sa_input="raw")])
+@pytest.mark.parametrize("config", [SYSTEMS["han"].config, ModelConfig(), ModelConfig(sa_input="raw")])
 def test_dtypes_that_work_are_let_through(config: ModelConfig) -> None:
     x, kinds = inputs(), (torch.bfloat16, torch.float32, torch.float64)
     for kind in kinds:
         assert build(config).to(kind)(*(f.to(kind) for f in x)).video.dtype == kind
     with torch.autocast("cpu", torch.bfloat16):
-        assert build(HAN)(*(f.half() for f in x)).segments.shape == (3, 10, 2, 25)
+        assert build(SYSTEMS["han"].config)(*(f.half() for f in x)).segments.shape == (3, 10, 2, 25)
         for kind in kinds[:2]:
             assert build(config)(*(f.to(kind) for f in x)).segments.shape == (3, 10, 2, 25)
 
@@ -297,9 +302,9 @@ def test_authors_weights_are_refused_where_they_do_not_fit() -> None:
     with pytest.raises(CheckpointError, match="is not HAN"):
         load_authors_state_dict(CMPIE(ModelConfig()), {})
     with pytest.raises(CheckpointError, match="Missing"):
-        load_authors_state_dict(CMPIE(HAN), {"fc_a.weight": torch.zeros(3, 3)})
+        load_authors_state_dict(CMPIE(SYSTEMS["han"].config), {"fc_a.weight": torch.zeros(3, 3)})
 
 
 def test_configs_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        HAN.heads = 2  # type: ignore[misc]
+        ModelConfig().heads = 2  # type: ignore[misc]

@@ -11,14 +11,15 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from cmpie_lite import embed
-from cmpie_lite.notebook import check, check_same, environment_footer, example_clip
-from cmpie_lite.plotting import attention_maps, curves, weight_bars
-from cmpie_lite.widgets import attention_widget, weights_widget
+from cmpie_lite.notebook import explorers as embed
+from cmpie_lite.notebook.charts import attention_maps, curves, weight_bars
+from cmpie_lite.notebook.checks import check, check_same
+from cmpie_lite.notebook.page import environment_footer, example_clip
+from cmpie_lite.notebook.widgets import attention_widget, weights_widget
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from book.execute import content_id, merge_streams, normalise, setup_cell, takes_parameters
+from book.tools.execute import content_id, merge_streams, normalise, setup_cell, takes_parameters
 
 # ---------- checks ----------
 

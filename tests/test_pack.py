@@ -20,15 +20,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cmpie_lite.annotations import Annotations, SplitAnnotations, feature_name, read_annotations
-from cmpie_lite.data import digest_of
+from cmpie_lite.data.annotations import Annotations, SplitAnnotations, feature_name, read_annotations
+from cmpie_lite.data.store import digest_of
+from cmpie_lite.data.store_files import open_store
 from cmpie_lite.errors import DataError
-from cmpie_lite.store_files import open_store
-from data_fetch import pack_split
-from data_fetch.feature_files import read_feature
-from data_fetch.pack import PackReport, pack
-from data_fetch.pack_split import pool_frames
-from data_fetch.sources import LAYOUT
+from data_fetch.layout import LAYOUT, read_feature
+from data_fetch.pack import split as pack_split
+from data_fetch.pack.split import pool_frames
+from data_fetch.pack.store import PackReport, pack
 
 SIZES = {"train": 5, "val": 3, "test": 2}
 STORE_FILES = {"store.json", "train.safetensors", "val.safetensors", "test.safetensors"}

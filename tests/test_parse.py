@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from cmpie_lite.config import HAN, override
-from cmpie_lite.data import Split
+from cmpie_lite.data.store import Split
 from cmpie_lite.errors import ConfigError, DataError
-from cmpie_lite.evaluate import predict
+from cmpie_lite.experiments.parse import ParseSettings, cautions, parse_features
 from cmpie_lite.labels import CLASS_INDEX
 from cmpie_lite.model import CMPIE
-from cmpie_lite.parse import ParseSettings, cautions, parse_features
-from cmpie_lite.timelines import parsed_video
+from cmpie_lite.notebook.timelines import parsed_video
+from cmpie_lite.support.fields import override
+from cmpie_lite.systems.rows import SYSTEMS
+from cmpie_lite.training.evaluate import predict
 
 
 def test_settings_accept_what_exists(tmp_path: Path) -> None:
@@ -48,7 +49,9 @@ def test_one_video_is_parsed_as_in_a_split() -> None:
     generator = torch.Generator().manual_seed(0)
     features = [torch.rand(3, 10, width, generator=generator) for width in (128, 2048, 512)]
     torch.manual_seed(0)
-    model = CMPIE(override(HAN, {"dim": 8, "ffn_dim": 8}))  # in training mode: dropout must not act
+    model = CMPIE(
+        override(SYSTEMS["han"].config, {"dim": 8, "ffn_dim": 8})
+    )  # in training mode: dropout must not act
     whole = predict(model, Split(("a", "b", "c"), *features, torch.zeros(3, 25, dtype=torch.bool)))
     one = parse_features(model.train(), *(x[1].numpy() for x in features))
     for part, expected in zip(one, whole, strict=True):
@@ -56,7 +59,7 @@ def test_one_video_is_parsed_as_in_a_split() -> None:
 
 
 def test_features_that_cannot_be_parsed_are_named() -> None:
-    model = CMPIE(override(HAN, {"dim": 8, "ffn_dim": 8}))
+    model = CMPIE(override(SYSTEMS["han"].config, {"dim": 8, "ffn_dim": 8}))
     good = [np.zeros((10, width), np.float32) for width in (128, 2048, 512)]
     with pytest.raises(DataError, match=r"visual_2d is torch\.float64, expected torch\.float32"):
         parse_features(model, good[0], good[1].astype(float), good[2])

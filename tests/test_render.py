@@ -9,19 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cmpie_lite.annotations import read_annotations
-from cmpie_lite.config import PRESETS, TrainConfig, override
+from cmpie_lite.config import TrainConfig
+from cmpie_lite.data.annotations import read_annotations
+from cmpie_lite.data.store_files import open_store
 from cmpie_lite.errors import DataError
-from cmpie_lite.evaluate import evaluate
 from cmpie_lite.events import Event
 from cmpie_lite.labels import CLASS_INDEX, CLASSES, NUM_SEGMENTS
-from cmpie_lite.metric_tables import trivial_references
-from cmpie_lite.store_files import open_store
-from cmpie_lite.train import train
+from cmpie_lite.results.metric_tables import trivial_references
+from cmpie_lite.support.fields import override
+from cmpie_lite.systems.rows import SYSTEMS
+from cmpie_lite.training.evaluate import evaluate
+from cmpie_lite.training.loop import train
 from data_fetch.__main__ import main
-from data_fetch.decode import read_frames, read_waveform
-from data_fetch.render import render_clip, render_set
-from data_fetch.scenes import GROUND, Scene, make_scene, pitch
+from data_fetch.extract.decode import read_frames, read_waveform
+from data_fetch.render.clips import render_clip, render_set
+from data_fetch.render.scenes import GROUND, Scene, make_scene, pitch
 
 COUNTS = {"train": 3, "val": 2, "test": 2}
 
@@ -146,7 +148,7 @@ def test_from_pixels_and_samples_to_scores(tmp_path: Path) -> None:
     store = open_store(packed)
     assert re.match("rendered clips of seed 0, 32 x 32 pixels, .*, RANDOM extractors", store.source)
     recipe = TrainConfig(epochs=20, batch_size=4, learning_rate=5e-4, lr_step=30)
-    run = train(override(PRESETS["han"], {"dim": 128, "ffn_dim": 128}), recipe, store)
+    run = train(override(SYSTEMS["han"].config, {"dim": 128, "ffn_dim": 128}), recipe, store)
     scores = evaluate(run.model, store.test)
     test = store.test
     assert test.dense_audio is not None

@@ -12,17 +12,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmpie_lite.claims import CLAIMS, UNTESTED, judge, verdict, verdicts
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.errors import DataError
-from cmpie_lite.experiment import CONFIGS
-from cmpie_lite.intervals import MIN_SEEDS, Interval
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.pairing import check_comparable, interval_of, paired
-from cmpie_lite.published import published_scores
-from cmpie_lite.reporting import (
-    PAPER_ROWS,
-    TITLES,
+from cmpie_lite.notebook.seed_plots import (
+    confusion_plot,
+    difference_dots,
+    duration_plot,
+    parts_plot,
+    reliability_plot,
+    seed_dots,
+)
+from cmpie_lite.results.claims import CLAIMS, UNTESTED, judge, verdict, verdicts
+from cmpie_lite.results.intervals import MIN_SEEDS, Interval
+from cmpie_lite.results.pairing import check_comparable, interval_of, paired
+from cmpie_lite.results.published import published_scores
+from cmpie_lite.results.reports import (
     about,
     caution,
     frame_of,
@@ -32,16 +37,9 @@ from cmpie_lite.reporting import (
     split_of,
     write_report,
 )
-from cmpie_lite.score_tables import interval_table, paper_differences, paper_table, score_table
-from cmpie_lite.seed_plots import (
-    confusion_plot,
-    difference_dots,
-    duration_plot,
-    parts_plot,
-    reliability_plot,
-    seed_dots,
-)
-from cmpie_lite.systems import config_to_facts
+from cmpie_lite.results.score_tables import interval_table, paper_differences, paper_table, score_table
+from cmpie_lite.systems.build import config_to_facts
+from cmpie_lite.systems.rows import SYSTEMS, paper_rows, title_of
 
 
 def record(
@@ -49,7 +47,7 @@ def record(
     train: int = 800, **overrides: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """A run record whose ten scores are base, base + 0.001, base + 0.002 and so on."""
-    config = config_to_facts(CONFIGS[model]) | overrides
+    config = config_to_facts(SYSTEMS[model].config) | overrides
     return {
         "model": model,
         "config": config,
@@ -206,12 +204,12 @@ def test_the_papers_sentences_on_our_runs() -> None:
 
 def test_claims_name_systems_and_scores_that_exist() -> None:
     for claim in CLAIMS:
-        assert {claim.better, *claim.worse} <= PAPER_ROWS[claim.table].keys()
+        assert {claim.better, *claim.worse} <= paper_rows(claim.table).keys()
         assert set(claim.metrics) <= set(SCORES)
-    assert set(PAPER_ROWS[2].values()) == set(published_scores(2))
-    assert set(PAPER_ROWS[1].values()) | {"CM-CS+HAN"} == set(published_scores(1))
-    assert TITLES["han"] == "HAN"
-    assert TITLES["without_visual"] == "w/o. V"
+    assert set(paper_rows(2).values()) == set(published_scores(2))
+    assert set(paper_rows(1).values()) | {"CM-CS+HAN"} == set(published_scores(1))
+    assert title_of("han") == "HAN"
+    assert title_of("without_visual") == "w/o. V"
 
 
 @pytest.mark.shared

@@ -14,8 +14,8 @@ from test_reporting import record
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from book import register, reproduction, stored  # noqa: E402
-from cmpie_lite.reporting import frame_of, make_report, read_report, write_report  # noqa: E402
+from book.tools import register, reproduction, stored  # noqa: E402
+from cmpie_lite.results.reports import frame_of, make_report, read_report, write_report  # noqa: E402
 
 
 def report(source: str, gap: float, seeds: int = 6) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def test_without_results_nothing_is_claimed(results: Path) -> None:
     assert "Nothing is stored." in page
     assert "0 supported" in page
     assert page.count("No run is stored: not run here.") == 2
-    assert "python -m cmpie_lite.grid --table 1 --dataset llp" in page
+    assert "python -m cmpie_lite grid --table 1 --dataset llp" in page
     assert "CM-CS+HAN, a row of Table 1" in page
     assert "`sa_axis=channel`" in page
 
@@ -52,7 +52,7 @@ def test_a_result_on_llp_sim_is_no_result_on_llp(results: Path) -> None:
     assert "3 supported, 0 not supported, 0 undecided, 4 not run here" in page
     assert "the command for LLP-sim" in page
     assert "AVE (our reading), AVSDN (our reading), MM-Pyramid, MM-Pyramid (modalities swapped" in page
-    assert "in no stored run of Table 1. `python -m cmpie_lite.grid --table 1 --dataset sim" in page
+    assert "in no stored run of Table 1. `python -m cmpie_lite grid --table 1 --dataset sim" in page
     assert "in no stored run of Table 2" not in page
     assert "Table 1 on LLP. With the features packed" in page
     assert "LLP-sim (NOT LLP)" in page

@@ -11,27 +11,31 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cmpie_lite.baselines.ave import AVEConfig
-from cmpie_lite.baselines.avsdn import AVSDNConfig
-from cmpie_lite.baselines.mm_pyramid import MMPyramidConfig
-from cmpie_lite.config import HAN, ModelConfig, TrainConfig, override
-from cmpie_lite.data import FeatureStore, Split
+from cmpie_lite.config import ModelConfig, TrainConfig
+from cmpie_lite.data.store import FeatureStore, Split
+from cmpie_lite.decoding import Predictions
 from cmpie_lite.errors import ConfigError
-from cmpie_lite.evaluate import Predictions, evaluate, score
-from cmpie_lite.seeds import Stack, Stepper, choose, epoch_batches, score_seeds, train_seeds
-from cmpie_lite.systems import Config
-from cmpie_lite.train import Run, epoch_seed, loss_of, new_model, own_randomness, train
+from cmpie_lite.support.devices import own_randomness
+from cmpie_lite.support.fields import override
+from cmpie_lite.systems.ave import AVEConfig
+from cmpie_lite.systems.avsdn import AVSDNConfig
+from cmpie_lite.systems.build import Config
+from cmpie_lite.systems.mm_pyramid import MMPyramidConfig
+from cmpie_lite.systems.rows import SYSTEMS
+from cmpie_lite.training.evaluate import evaluate, score
+from cmpie_lite.training.loop import Run, epoch_seed, loss_of, new_model, train
+from cmpie_lite.training.seeds import Stack, Stepper, choose, epoch_batches, score_seeds, train_seeds
 
 SMALL = {"dim": 32, "ffn_dim": 16, "dropout": 0.0}
 RECURRENT = {"dim": 16, "hidden": 8, "branch_dim": 16, "attention_dim": 8}
 STILL: dict[str, Config] = {  # nothing is dropped
-    "han": override(HAN, SMALL),
+    "han": override(SYSTEMS["han"].config, SMALL),
     "cmpie": override(ModelConfig(), SMALL),
     "ave": AVEConfig(**RECURRENT),
     "avsdn": AVSDNConfig(**RECURRENT),
     "mm_pyramid": MMPyramidConfig(dim=16, ffn_dim=16, levels=1, dropout=0.0, attention_dropout=0.0),
 }
-DROPPING = override(HAN, SMALL | {"dim": 16, "dropout": 0.5})
+DROPPING = override(SYSTEMS["han"].config, SMALL | {"dim": 16, "dropout": 0.5})
 READINGS = {
     f"{field}={value}": override(ModelConfig(), SMALL | {"dim": 16, field: value})
     for field, value in {
@@ -211,7 +215,9 @@ def test_best_epochs_are_chosen_by_seed(store: FeatureStore, monkeypatch: pytest
 
     def run(types: list[list[float]]) -> list[Run]:
         epochs = iter(torch.tensor(types, dtype=torch.float64))
-        monkeypatch.setattr("cmpie_lite.seeds.score_seeds", lambda *_: {"segment_type": next(epochs)})
+        monkeypatch.setattr(
+            "cmpie_lite.training.seeds.score_seeds", lambda *_: {"segment_type": next(epochs)}
+        )
         return train_seeds(STILL["ave"], TrainConfig(epochs=len(types), batch_size=16), store, [0, 1])
 
     chosen = run([[0.1, 0.9], [0.5, 0.1], [0.5, 0.8], [0.2, 0.3]])
@@ -332,8 +338,10 @@ def test_precisions_reproduce_the_eager_loop(precision: str, bound: float, store
 
 COMPILED = """
 import functools, torch
-from cmpie_lite.config import HAN, TrainConfig, override
-from cmpie_lite.seeds import train_seeds
+from cmpie_lite.config import TrainConfig
+from cmpie_lite.systems.rows import SYSTEMS
+from cmpie_lite.support.fields import override
+from cmpie_lite.training.seeds import train_seeds
 from tests.test_seeds import distance, planted_store
 calls, real = [], torch.compile
 def traced(f, **options):
@@ -341,7 +349,8 @@ def traced(f, **options):
     return real(f, backend="eager", fullgraph=True, **options)
 torch.compile = traced
 torch.set_num_threads(1)
-config, recipe = override(HAN, {"dim": 16, "ffn_dim": 16, "dropout": 0.0}), TrainConfig(epochs=1)
+config = override(SYSTEMS["han"].config, {"dim": 16, "ffn_dim": 16, "dropout": 0.0})
+recipe = TrainConfig(epochs=1)
 plain = train_seeds(config, recipe, planted_store(), [0, 1])
 compiled = train_seeds(config, override(recipe, {"compile": True}), planted_store(), [0, 1])
 print(calls, max(distance(a.model, b.model) for a, b in zip(plain, compiled)))

@@ -11,12 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from cmpie_lite.config import override
-from cmpie_lite.data import check_trainable
-from cmpie_lite.errors import ConfigError, DataError
-from cmpie_lite.labels import CLASS_INDEX, CLASSES
-from cmpie_lite.metric_tables import trivial_references
-from cmpie_lite.synthetic import (
+from cmpie_lite.data.llp_sim import (
     FULL,
     SMALL,
     SimConfig,
@@ -25,8 +20,13 @@ from cmpie_lite.synthetic import (
     simulate_split,
     write_official_layout,
 )
-from cmpie_lite.synthetic_labels import llp_statistics, simulate_dense, simulate_weak
-from data_fetch.statistics import statistics, write
+from cmpie_lite.data.llp_sim_labels import llp_statistics, simulate_dense, simulate_weak
+from cmpie_lite.data.store import check_trainable
+from cmpie_lite.errors import ConfigError, DataError
+from cmpie_lite.labels import CLASS_INDEX, CLASSES
+from cmpie_lite.results.metric_tables import trivial_references
+from cmpie_lite.support.fields import override
+from data_fetch.label_statistics import statistics, write
 
 TINY = SimConfig(num_train=12, num_val=4, num_test=6)
 IDS = [f"sim{i:08d}" for i in range(4000)]
@@ -222,7 +222,7 @@ def test_trivial_references_are_near_llps(labels: tuple[np.ndarray, np.ndarray, 
 @pytest.mark.shared
 def test_the_shipped_counts_are_those_of_the_annotations(shared: Path, tmp_path: Path) -> None:
     write(statistics(shared / "llp"), tmp_path / "counts.json")
-    shipped = Path("cmpie_lite/llp_statistics.json")
+    shipped = Path("cmpie_lite/data/llp_statistics.json")
     if not shipped.exists():
         shipped = Path(__file__).resolve().parents[1] / shipped
     assert (tmp_path / "counts.json").read_text() == shipped.read_text()

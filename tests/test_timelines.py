@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from cmpie_lite.evaluate import Predictions
+from cmpie_lite.decoding import Predictions
 from cmpie_lite.labels import CLASS_INDEX
 from cmpie_lite.metrics import SCORES, parsing_scores
-from cmpie_lite.timelines import (
+from cmpie_lite.notebook.timelines import (
     WIDTH,
     case_timeline,
     curve_panels,
@@ -21,7 +21,7 @@ from cmpie_lite.timelines import (
     stacked_bars,
     video_timeline,
 )
-from cmpie_lite.widgets import threshold_widget
+from cmpie_lite.notebook.widgets import threshold_widget
 
 DOG, CAT = CLASS_INDEX["Dog"], CLASS_INDEX["Cat"]
 

@@ -15,16 +15,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from cmpie_lite import checkpoint
-from cmpie_lite.checkpoint import read_checkpoint, write_checkpoint
-from cmpie_lite.config import HAN, ModelConfig, TrainConfig, override
-from cmpie_lite.data import FeatureStore, Split
+from cmpie_lite.config import ModelConfig, TrainConfig
+from cmpie_lite.data.store import FeatureStore, Split
+from cmpie_lite.decoding import Predictions, decode
 from cmpie_lite.errors import CheckpointError, ConfigError, DataError
-from cmpie_lite.evaluate import Predictions, decode, evaluate, predict
-from cmpie_lite.record import write_record
-from cmpie_lite.run_files import BEST, LAST
-from cmpie_lite.seeds import train_seeds
-from cmpie_lite.train import learning_rate, load_model, train
+from cmpie_lite.experiments.record import write_record
+from cmpie_lite.support import files
+from cmpie_lite.support.fields import override
+from cmpie_lite.systems.rows import SYSTEMS
+from cmpie_lite.training.checkpoint import read_checkpoint, write_checkpoint
+from cmpie_lite.training.evaluate import evaluate, predict
+from cmpie_lite.training.loop import learning_rate, load_model, train
+from cmpie_lite.training.run_files import BEST, LAST
+from cmpie_lite.training.seeds import train_seeds
 
 TINY = override(ModelConfig(), {"dim": 16, "ffn_dim": 16})
 RECIPE = TrainConfig(epochs=3, batch_size=16, learning_rate=1e-3)
@@ -71,7 +74,7 @@ def without_time(history: list[dict[str, float]]) -> list[dict[str, float]]:
 
 def test_planted_events_are_learned(store: FeatureStore) -> None:
     recipe = TrainConfig(epochs=30, batch_size=10, learning_rate=3e-3, lr_step=20)
-    run = train(override(HAN, {"dim": 32, "ffn_dim": 32}), recipe, store)
+    run = train(override(SYSTEMS["han"].config, {"dim": 32, "ffn_dim": 32}), recipe, store)
     assert run.history[-1]["loss"] < 0.3 * run.history[0]["loss"]
     assert evaluate(run.model, store.test).segment_type > 0.6
 
@@ -109,8 +112,8 @@ KILLED = """
     import sys
     from pathlib import Path
     from tests.test_train import RECIPE, TINY, planted_store
-    from cmpie_lite.config import override
-    from cmpie_lite.train import train
+    from cmpie_lite.support.fields import override
+    from cmpie_lite.training.loop import train
     import torch
     torch.set_num_threads(1)
     recipe = override(RECIPE, {"epochs": 30})
@@ -224,7 +227,9 @@ def test_a_loss_that_is_no_number_stops_the_run(store: FeatureStore, tmp_path: P
 def test_what_cannot_be_saved_or_scored_is_said_before_the_first_epoch(
     store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cmpie_lite.train.train_epoch", lambda *_: pytest.fail("an epoch was trained"))
+    monkeypatch.setattr(
+        "cmpie_lite.training.loop.train_epoch", lambda *_: pytest.fail("an epoch was trained")
+    )
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="cannot write"):
         train(TINY, RECIPE, store, folder=tmp_path / "file" / "run")
@@ -289,7 +294,7 @@ FULL_DISK = """
     import resource, sys, signal
     from pathlib import Path
     import torch
-    from cmpie_lite.checkpoint import write_checkpoint
+    from cmpie_lite.training.checkpoint import write_checkpoint
     from cmpie_lite.errors import CheckpointError
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -325,8 +330,8 @@ def test_a_killed_writer_leaves_nothing_for_ever(tmp_path: Path) -> None:
 
 def test_another_process_may_try_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two that begin the same run: the other one has removed the file that this one tried with."""
-    monkeypatch.setattr(checkpoint, "replace_file", lambda *_: None)
-    checkpoint.check_writable(tmp_path)
+    monkeypatch.setattr(files, "replace_file", lambda *_: None)
+    files.check_writable(tmp_path)
 
 
 def test_checkpoints_hold_no_pickle(store: FeatureStore, tmp_path: Path) -> None:

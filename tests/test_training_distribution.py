@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from cmpie_lite.config import TrainConfig, override
-from cmpie_lite.synthetic import SMALL, simulate
+from cmpie_lite.config import TrainConfig
+from cmpie_lite.data.llp_sim import SMALL, simulate
+from cmpie_lite.support.fields import override
 from tests.benchmarks.compare_training import gaps, test_scores
 from tests.oracles import training as plain
 

@@ -1,7 +1,7 @@
 """What the book adds to Sphinx: the paper's equation numbers, generated pages, inlined drawings.
 
 - An equation labelled `eq-4` prints as (4) wherever it stands, and `page#eq-4` is a link that works.
-- A page that holds `<!-- generated: ledger -->` gets the Markdown that `book.ledger.markdown` returns,
+- A page that holds `<!-- generated: ledger -->` gets the Markdown that `book.tools.ledger.markdown` returns,
   at each build.
 - A notebook cell tagged `live-only` stays out of the page.
 - An image below `_static/diagram/` is put into the page itself, so that its lines take the theme's colour.
@@ -24,7 +24,7 @@ from sphinx.util import logging
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from book import audit, ledger, register, reproduction  # noqa: E402
+from book.tools import audit, ledger, register, reproduction  # noqa: E402
 
 log = logging.getLogger(__name__)
 

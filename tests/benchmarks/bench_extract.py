@@ -21,12 +21,12 @@ from typing import TypeVar
 
 import torch
 
-from data_fetch.batch import Recipe, _networks, extract_many
-from data_fetch.decode import CLIP_SECONDS, read_frames, read_waveform
-from data_fetch.extract import audio_features, read_clip, visual_2d_features, visual_3d_features
-from data_fetch.render import render_clip
-from data_fetch.scenes import make_scene
-from data_fetch.weights import load_networks
+from data_fetch.extract.decode import CLIP_SECONDS, read_frames, read_waveform
+from data_fetch.extract.video import audio_features, read_clip, visual_2d_features, visual_3d_features
+from data_fetch.extract.videos import Recipe, _networks, extract_many
+from data_fetch.extract.weights import load_networks
+from data_fetch.render.clips import render_clip
+from data_fetch.render.scenes import make_scene
 
 T = TypeVar("T")
 

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cmpie_lite.annotations import Annotations, SplitAnnotations, feature_name
-from cmpie_lite.data import FEATURES, LABELS, FeatureStore, Split
-from cmpie_lite.store_files import open_store, write_store
-from data_fetch.pack import pack
-from data_fetch.sources import LAYOUT
+from cmpie_lite.data.annotations import Annotations, SplitAnnotations, feature_name
+from cmpie_lite.data.store import FEATURES, LABELS, FeatureStore, Split
+from cmpie_lite.data.store_files import open_store, write_store
+from data_fetch.layout import LAYOUT
+from data_fetch.pack.store import pack
 
 FULL = {"train": 10_000, "val": 649, "test": 1200}
 SMALL = {"train": 500, "val": 50, "test": 50}

@@ -24,14 +24,18 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from cmpie_lite.config import HAN, PRESETS, TrainConfig, override
-from cmpie_lite.data import Split
-from cmpie_lite.evaluate import decode, evaluate, predict, score, truth
+from cmpie_lite.config import TrainConfig
+from cmpie_lite.data.llp_sim import SMALL, Features, simulate, write_official_layout
+from cmpie_lite.data.store import Split
+from cmpie_lite.decoding import decode
+from cmpie_lite.experiments.record import environment
 from cmpie_lite.losses import weak_label_loss
 from cmpie_lite.model import CMPIE
-from cmpie_lite.record import environment
-from cmpie_lite.synthetic import SMALL, Features, simulate, write_official_layout
-from cmpie_lite.train import check_device, train_epoch
+from cmpie_lite.support.devices import check_device
+from cmpie_lite.support.fields import override
+from cmpie_lite.systems.rows import SYSTEMS
+from cmpie_lite.training.evaluate import evaluate, predict, score
+from cmpie_lite.training.loop import train_epoch
 from tests.benchmarks import plain
 from tests.oracles.training import PlainHAN
 
@@ -112,7 +116,7 @@ def main() -> None:
     half = override(recipe, {"precision": "bfloat16"})
     torch.manual_seed(0)
     device = check_device(options.device)
-    ours, theirs = CMPIE(HAN).to(device), PlainHAN().to(device)
+    ours, theirs = CMPIE(SYSTEMS["han"].config).to(device), PlainHAN().to(device)
     plain.load_weights(theirs, ours)
     rates = [matmul_rate(dtype, device) for dtype in (torch.float32, torch.bfloat16)]
     print(
@@ -128,7 +132,7 @@ def main() -> None:
         vals, tests = (plain.VideoFiles(feats, split.ids, split.weak) for split in (store.val, store.test))
         compare_losses(ours, theirs, store.train, files)
         val_tables, tables = (
-            [plain.annotation_table(split.ids, roll.numpy()) for roll in truth(split)]
+            [plain.annotation_table(split.ids, roll.numpy()) for roll in split.truth()]
             for split in (store.val, store.test)
         )
         store = store.to(device)
@@ -180,7 +184,7 @@ def main() -> None:
     print(f"evaluation, products alone: {forward:.0f} GFLOP, at the rate above {forward / rates[0]:.3f} s")
     steps = options.train // 16
     for name in ("han", "cmpie"):
-        model = CMPIE(PRESETS[name]).to(device)
+        model = CMPIE(SYSTEMS[name].config).to(device)
         work = flops(model, store.train, 16)[1] * steps / 1e9
         epoch = seconds(partial(our_pass, recipe, model), options.repeats)
         rate = work / epoch

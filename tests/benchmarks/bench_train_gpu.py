@@ -31,13 +31,16 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from cmpie_lite.config import PRESETS, ModelConfig, TrainConfig, override
-from cmpie_lite.data import FeatureStore, Split
-from cmpie_lite.record import environment
-from cmpie_lite.seeds import Stack, Stepper, train_seeds
-from cmpie_lite.store_files import open_store
-from cmpie_lite.synthetic import FULL, SMALL, simulate
-from cmpie_lite.train import Run, arithmetic, check_device, new_model, train
+from cmpie_lite.config import ModelConfig, TrainConfig
+from cmpie_lite.data.llp_sim import FULL, SMALL, simulate
+from cmpie_lite.data.store import FeatureStore, Split
+from cmpie_lite.data.store_files import open_store
+from cmpie_lite.experiments.record import environment
+from cmpie_lite.support.devices import arithmetic, check_device
+from cmpie_lite.support.fields import override
+from cmpie_lite.systems.rows import SYSTEMS, configs
+from cmpie_lite.training.loop import Run, new_model, train
+from cmpie_lite.training.seeds import Stack, Stepper, train_seeds
 
 PARTS = ("flags", "single", "table2")
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -200,10 +203,12 @@ def main() -> None:
     lines: dict[str, list[dict[str, Any]]] = {part: [] for part in options.only}
     if "flags" in options.only:
         few = TrainConfig(epochs=options.flag_epochs)
-        lines["flags"] = flags_part(override(PRESETS["cmpie"], smoke), few, store, rates, options.smoke)
-    for part, rows, count in (("single", ("cmpie",), 1), ("table2", tuple(PRESETS), options.seeds)):
+        lines["flags"] = flags_part(
+            override(SYSTEMS["cmpie"].config, smoke), few, store, rates, options.smoke
+        )
+    for part, rows, count in (("single", ("cmpie",), 1), ("table2", tuple(configs(2)), options.seeds)):
         for row in rows if part in options.only else ():
-            config, seeds = override(PRESETS[row], smoke), list(range(1, count + 1))
+            config, seeds = override(SYSTEMS[row].config, smoke), list(range(1, count + 1))
             run = partial(train_seeds, config, recipe, store, seeds, device=device, cuda_graph=graph)
             lines[part].append(measure(f"{part}: {row}", run, (config, recipe, count), store, rates))
     for part, done in lines.items():

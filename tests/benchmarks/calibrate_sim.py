@@ -19,13 +19,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from cmpie_lite.config import PRESETS, TrainConfig, override
-from cmpie_lite.data import FeatureStore
-from cmpie_lite.evaluate import evaluate, truth
-from cmpie_lite.metric_tables import trivial_references
+from cmpie_lite.config import TrainConfig
+from cmpie_lite.data.llp_sim import FULL, SMALL, simulate
+from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.metrics import SCORES, ParsingScores
-from cmpie_lite.synthetic import FULL, SMALL, simulate
-from cmpie_lite.train import train
+from cmpie_lite.results.metric_tables import trivial_references
+from cmpie_lite.support.fields import override
+from cmpie_lite.systems.rows import SYSTEMS, configs
+from cmpie_lite.training.evaluate import evaluate
+from cmpie_lite.training.loop import train
 
 TOLERANCE = 5.0  # points
 PUBLISHED = (60.1, 52.9, 48.9, 54.0, 55.4, 51.3, 48.9, 43.0, 47.7, 48.0)  # HAN on LLP test
@@ -51,7 +53,7 @@ def table(rows: Mapping[str, Sequence[float]]) -> str:
 
 def reference_table(store: FeatureStore) -> str:
     """Trivial references of the test split beside LLP's."""
-    found = trivial_references(store.test.weak, *truth(store.test))
+    found = trivial_references(store.test.weak, *store.test.truth())
     rows = {}
     for name, published in REFERENCES.items():
         rows |= {f"{name}, {store.source}": percent(found[name]), f"{name}, LLP": published}
@@ -62,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point; the exit status is 0 where the preset is calibrated."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--size", choices=["small", "full"], default="small")
-    parser.add_argument("--model", choices=list(PRESETS), default="han")
+    parser.add_argument("--model", choices=list(configs(2)), default="han")
     parser.add_argument("--seeds", type=int, default=3, help="training seeds 1..N, on the same data")
     parser.add_argument("--epochs", type=int, default=40, help="the steps of the schedule shrink with it")
     parser.add_argument("--precision", default="float32", help="float32, tf32 or bfloat16")
@@ -82,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
         start = time.perf_counter()
         schedule = {"epochs": options.epochs, "lr_step": max(1, options.epochs // 4)}
         recipe = TrainConfig(**schedule, seed=seed, precision=options.precision)
-        run = train(PRESETS[options.model], recipe, store, device=options.device)
+        run = train(SYSTEMS[options.model].config, recipe, store, device=options.device)
         rows[f"seed {seed}"] = percent(evaluate(run.model, store.test))
         seconds = time.perf_counter() - start
         print(f"seed {seed}: best epoch {run.best_epoch} of {options.epochs}, {seconds:.0f} s", flush=True)

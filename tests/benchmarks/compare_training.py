@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.compare_training --seeds 5 --epochs 20
 
-trains HAN on the same data by each way: `float32`, the eager loop of `cmpie_lite.train`; `plain`, the loop
-of tests/oracles/training.py, with which it shares neither model code nor random numbers; `bfloat16`, the
+trains HAN on the same data by each way: `float32`, the eager loop of `training.loop`; `plain`, the loop of
+ tests/oracles/training.py, with which it shares neither model code nor random numbers; `bfloat16`, the
 eager loop in that precision. Ways that are equal in distribution differ in the mean of a score by no more
 than seeds do: `spread` is the lesser of the two ranges, a way's greatest score less its least.
 """
@@ -21,12 +21,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cmpie_lite.config import HAN, TrainConfig, override
-from cmpie_lite.data import FeatureStore
-from cmpie_lite.evaluate import evaluate
+from cmpie_lite.config import TrainConfig
+from cmpie_lite.data.llp_sim import SMALL, SimConfig, simulate
+from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.synthetic import SMALL, SimConfig, simulate
-from cmpie_lite.train import train
+from cmpie_lite.support.fields import override
+from cmpie_lite.systems.rows import SYSTEMS
+from cmpie_lite.training.evaluate import evaluate
+from cmpie_lite.training.loop import train
 from tests.oracles import training as plain
 
 WAYS = ("float32", "plain", "bfloat16")
@@ -37,7 +39,7 @@ def test_scores(way: str, store: FeatureStore, recipe: TrainConfig, dim: int) ->
     """The ten test scores of one run."""
     if way == "plain":
         return plain.train(store, recipe, dim)
-    config = override(HAN, {"dim": dim, "ffn_dim": dim})
+    config = override(SYSTEMS["han"].config, {"dim": dim, "ffn_dim": dim})
     run = train(config, override(recipe, {"precision": way}), store)
     return evaluate(run.model, store.test).as_dict()
 

@@ -13,7 +13,7 @@ from chapters import CHAPTERS, EXERCISE, ROOT, cells, markdown, run_with_solutio
 
 sys.path.insert(0, str(ROOT))
 
-from book.execute import normalise, setup_cell
+from book.tools.execute import normalise, setup_cell
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
@@ -80,7 +80,7 @@ def test_three_questions_with_one_answer(path: Path) -> None:
 @each_chapter
 def test_the_first_code_cell_is_the_setup(path: Path) -> None:
     first, *others = [cell for cell in cells(path) if cell["cell_type"] == "code"]
-    assert "setup" in first["tags"], "tag the first code cell `setup`; book.execute writes its text"
+    assert "setup" in first["tags"], "tag the first code cell `setup`; book.tools.execute writes its text"
     assert first["source"] == setup_cell()
     assert not any("setup" in cell["tags"] for cell in others)
 
@@ -111,7 +111,7 @@ def test_the_last_cell_is_the_footer_and_is_not_compared(path: Path) -> None:
 def test_outputs_are_committed_and_free_of_errors(path: Path) -> None:
     for number, cell in enumerate(cells(path), 1):
         if cell["cell_type"] == "code" and "live-only" not in cell["tags"]:
-            assert cell["execution_count"], f"cell {number} was never run: python -m book.execute"
+            assert cell["execution_count"], f"cell {number} was never run: python -m book.tools.execute"
             assert all(out["output_type"] != "error" for out in cell["outputs"]), f"cell {number}"
             text = json.dumps(cell["outputs"])
             assert not re.search(r"0x[0-9a-f]{6,}|/tmp/|/home/", text), f"cell {number}: an address or a path"

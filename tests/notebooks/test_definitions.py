@@ -24,7 +24,7 @@ from cmpie_lite.attention import scaled_dot_product_attention
 from cmpie_lite.config import ModelConfig
 from cmpie_lite.han import HANLayer, hybrid_attention
 from cmpie_lite.model import CMPIE
-from cmpie_lite.notebook import check_same
+from cmpie_lite.notebook.checks import check_same
 from cmpie_lite.segment_attention import SegmentAttention
 
 quickly = settings(max_examples=15, deadline=None, derandomize=True)

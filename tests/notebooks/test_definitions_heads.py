@@ -16,16 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cmpie_lite.annotations import audit, read_annotations
-from cmpie_lite.config import PRESETS, override
-from cmpie_lite.evaluate import Predictions, decode
+from cmpie_lite.data.annotations import audit, read_annotations
+from cmpie_lite.decoding import Predictions, decode
 from cmpie_lite.events import Event, events_to_roll
 from cmpie_lite.losses import binary_cross_entropy, smooth, weak_label_loss
-from cmpie_lite.metric_tables import trivial_references
 from cmpie_lite.metrics import event_counts, f_score, parsing_scores, segment_counts
 from cmpie_lite.model import CMPIE
-from cmpie_lite.notebook import check_same
+from cmpie_lite.notebook.checks import check_same
 from cmpie_lite.pooling import mmil_pool
+from cmpie_lite.results.metric_tables import trivial_references
+from cmpie_lite.support.fields import override
+from cmpie_lite.systems.rows import SYSTEMS, configs
 
 quickly = settings(max_examples=20, deadline=None, derandomize=True)
 small = st.integers(1, 4)
@@ -192,11 +193,11 @@ def test_chapters_5_and_6_share_their_made_up_parser() -> None:
 # ---------- 7 · the assembled model ----------
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", configs(2))
 def test_assembled_is_the_package(name: str) -> None:
     """Eq. 2-13 and Eq. MMIL, assembled in the notebook = package: value, gradient of the features."""
     mine = chapter("07_cmpie")
-    config = override(PRESETS[name], {"dim": 16, "ffn_dim": 8})
+    config = override(SYSTEMS[name].config, {"dim": 16, "ffn_dim": 8})
     torch.manual_seed(0)
     blocks, package = mine["pieces"](config).double().eval(), CMPIE(config).double().eval()
     package.load_state_dict(blocks.state_dict())

@@ -12,14 +12,15 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
-from cmpie_lite.checkpoint import write_checkpoint
-from cmpie_lite.config import HAN, override
-from cmpie_lite.parse import COLUMNS
-from cmpie_lite.run_files import BEST
-from cmpie_lite.systems import config_to_facts
-from cmpie_lite.train import new_model
-from data_fetch.render import render_clip
-from data_fetch.scenes import make_scene
+from cmpie_lite.experiments.parse import COLUMNS
+from cmpie_lite.support.fields import override
+from cmpie_lite.systems.build import config_to_facts
+from cmpie_lite.systems.rows import SYSTEMS
+from cmpie_lite.training.checkpoint import write_checkpoint
+from cmpie_lite.training.loop import new_model
+from cmpie_lite.training.run_files import BEST
+from data_fetch.render.clips import render_clip
+from data_fetch.render.scenes import make_scene
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -45,7 +46,7 @@ def text_of(notebook: nbformat.NotebookNode) -> str:
 
 def test_it_parses_a_readers_video_with_a_readers_run(tmp_path: Path) -> None:
     """Threshold 0: the untrained model claims every class from start to end, twice."""
-    config = override(HAN, {"dim": 8, "ffn_dim": 8})
+    config = override(SYSTEMS["han"].config, {"dim": 8, "ffn_dim": 8})
     facts = {"config": config_to_facts(config), "source": "LLP-sim", "epoch": 1}
     (tmp_path / "run").mkdir()
     write_checkpoint(tmp_path / "run" / BEST, new_model(config, 1).state_dict(), facts)

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from cmpie_lite.config import TrainConfig
-from cmpie_lite.data import FeatureStore, Split
-from cmpie_lite.evaluate import truth
+from cmpie_lite.data.store import FeatureStore, Split
 from tests.oracles.metrics import parsing_scores
 
 
@@ -69,7 +68,7 @@ def evaluate(model: nn.Module, split: Split) -> dict[str, float]:
     with torch.no_grad():
         video, _, _, p = model(split.audio, split.visual_2d, split.visual_3d)
     found = ((p >= 0.5) & (video >= 0.5)[:, None, None]).unbind(2)
-    return parsing_scores(*(roll.tolist() for roll in (*found, *truth(split))))
+    return parsing_scores(*(roll.tolist() for roll in (*found, *split.truth())))
 
 
 def train(store: FeatureStore, recipe: TrainConfig, dim: int = 512, **changes: Any) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""The scripts that generate, execute, check and print the book."""

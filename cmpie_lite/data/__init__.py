@@ -1,0 +1,1 @@
+"""Where examples come from: packed stores, LLP's annotations, and LLP-sim, the simulated data set."""

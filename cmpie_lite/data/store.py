@@ -1,0 +1,223 @@
+"""Packed features: three splits of tensors, where they come from, and their digest.
+
+The bytes of a split's file are laid down here, so that a store has its digest whether or not it was ever
+written. `cmpie_lite.data.store_files` writes and opens the files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import struct
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32
+from torch import Tensor
+
+from cmpie_lite.errors import DataError
+from cmpie_lite.labels import AUDIO_DIM, CLASSES, NUM_CLASSES, NUM_SEGMENTS, VISUAL_2D_DIM, VISUAL_3D_DIM
+
+FORMAT: Final = "cmpie_lite store 1"
+SPLITS: Final = ("train", "val", "test")
+FEATURES: Final = {  # name -> shape of one video's float32 features
+    "audio": (NUM_SEGMENTS, AUDIO_DIM),
+    "visual_2d": (NUM_SEGMENTS, VISUAL_2D_DIM),
+    "visual_3d": (NUM_SEGMENTS, VISUAL_3D_DIM),
+}
+DENSE: Final = {name: (NUM_SEGMENTS, NUM_CLASSES) for name in ("dense_audio", "dense_visual")}
+LABELS: Final = {"weak": (NUM_CLASSES,), **DENSE}  # name -> shape of one video's bool labels
+CHUNK: Final = 256  # videos read or written at once: 27 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """N videos: features, weak labels and, where they are known, the labels of every segment.
+
+    Raises:
+        DataError: a shape or dtype is wrong, an id occurs twice, only one modality has dense labels.
+    """
+
+    ids: tuple[str, ...]
+    audio: Float32[Tensor, "N 10 128"]
+    visual_2d: Float32[Tensor, "N 10 2048"]
+    visual_3d: Float32[Tensor, "N 10 512"]
+    weak: Bool[Tensor, "N 25"]
+    dense_audio: Bool[Tensor, "N 10 25"] | None = None
+    dense_visual: Bool[Tensor, "N 10 25"] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.ids, tuple) or not all(isinstance(i, str) and i for i in self.ids):
+            raise DataError(f"ids = {str(self.ids)[:80]}, expected a tuple of non-empty strings.")
+        if not self.ids:
+            raise DataError("A split without a video. Expected at least one id.")
+        (most_common, count), *_ = Counter(self.ids).most_common(1)
+        if count > 1:
+            raise DataError(f"Video id {most_common!r} occurs {count} times. Expected unique ids.")
+        if (self.dense_audio is None) != (self.dense_visual is None):
+            raise DataError(
+                "Dense labels of one modality only. Give dense_audio and dense_visual, or neither."
+            )
+        for name, tensor in self.tensors().items():
+            kind, shape = (torch.float32, FEATURES[name]) if name in FEATURES else (torch.bool, LABELS[name])
+            if not isinstance(tensor, Tensor) or tensor.dtype != kind:
+                found = tensor.dtype if isinstance(tensor, Tensor) else type(tensor).__name__
+                raise DataError(f"{name} is {found}, expected a tensor of {kind}. Convert it before.")
+            if tuple(tensor.shape) != (len(self.ids), *shape):
+                raise DataError(
+                    f"{name} has shape {tuple(tensor.shape)}, expected {(len(self.ids), *shape)}: "
+                    f"{len(self.ids)} ids, then time before class or feature."
+                )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors by name, in the order of the file; no dense labels where they are not known."""
+        named = {name: getattr(self, name) for name in (*FEATURES, *LABELS)}
+        return {name: tensor for name, tensor in named.items() if tensor is not None}
+
+    def to(self, device: torch.device | str) -> Split:
+        """The same split, resident on `device`. On the CPU a memory-mapped split stays memory-mapped."""
+        return Split(self.ids, **{name: tensor.to(device) for name, tensor in self.tensors().items()})
+
+    def truth(self) -> tuple[Bool[Tensor, "N 10 25"], Bool[Tensor, "N 10 25"]]:
+        """The labels of every segment, audio and visual, on the CPU.
+
+        Raises:
+            DataError: the split has none, as LLP's training split.
+        """
+        if self.dense_audio is None or self.dense_visual is None:
+            raise DataError(
+                f"a split of {len(self)} videos without dense labels cannot be scored: use val or test."
+            )
+        return self.dense_audio.cpu(), self.dense_visual.cpu()
+
+    def subset(self, indices: Sequence[int] | np.ndarray | Tensor) -> Split:
+        """The videos of these positions, in this order (copied). Raises DataError where there is no such."""
+        rows = np.asarray(indices.cpu() if isinstance(indices, Tensor) else indices)
+        if not rows.size:
+            raise DataError("A subset of no videos, expected at least one index: a split is never empty.")
+        if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer):
+            raise DataError(
+                f"Indices of dtype {rows.dtype}, shape {rows.shape}: expected a list of integers."
+            )
+        if wrong := [i for i in rows.tolist() if not 0 <= i < len(self)]:
+            raise DataError(f"No video {wrong[0]} in a split of {len(self)}: expected 0 to {len(self) - 1}.")
+        index = torch.as_tensor(rows, dtype=torch.long, device=self.audio.device)
+        chosen = {name: tensor[index] for name, tensor in self.tensors().items()}
+        return Split(tuple(self.ids[i] for i in rows.tolist()), **chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureStore:
+    """Three splits and where they come from; `source` and `digest` go with every table made of them.
+
+    Without a digest (a store made in memory) it is computed: that of the files `write_store` would write.
+    """
+
+    train: Split
+    val: Split
+    test: Split
+    source: str  # "LLP", "LLP-sim", "LLP ids with simulated features", ...
+    digest: str = ""
+    creation: Mapping[str, Any] = field(default_factory=dict)  # what it was made with; JSON values
+
+    def __post_init__(self) -> None:
+        if not self.source.strip():
+            raise DataError(
+                f"source = {self.source!r}, expected where the data come from, such as 'LLP-sim'."
+            )
+        seen: dict[str, str] = {}
+        for name, split in self.splits.items():
+            if shared := [i for i in split.ids if i in seen]:
+                raise DataError(
+                    f"Video {shared[0]!r} is in {seen[shared[0]]} and in {name}: splits may not meet."
+                )
+            seen.update(dict.fromkeys(split.ids, name))
+        if not self.digest:
+            object.__setattr__(self, "digest", digest_of(self.splits))
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    def to(self, device: torch.device | str) -> FeatureStore:
+        """The same store with every split resident on `device`."""
+        splits = {name: split.to(device) for name, split in self.splits.items()}
+        return FeatureStore(**splits, source=self.source, digest=self.digest, creation=self.creation)
+
+
+def check_finite(split: Split) -> None:
+    """Raise `DataError` naming the first video with a NaN or an infinity. Reads every feature once."""
+    for name in FEATURES:
+        for start, rows in zip(range(0, len(split), CHUNK), getattr(split, name).split(CHUNK), strict=True):
+            finite = torch.isfinite(rows).flatten(1).all(dim=1)
+            if not finite.all():
+                video = split.ids[start + int(finite.logical_not().nonzero()[0])]
+                raise DataError(
+                    f"{name} of video {video!r} is not finite. Repair its feature file and pack again."
+                )
+
+
+def check_trainable(split: Split) -> None:
+    """Raise `DataError` unless every class has a training example and every feature is finite."""
+    counts = split.weak.sum(dim=0).tolist()
+    if not any(counts):
+        raise DataError(f"None of the {len(split)} training videos has a weak label. Training needs them.")
+    if missing := [name for name, count in zip(CLASSES, counts, strict=True) if count == 0]:
+        raise DataError(
+            f"{len(missing)} of {NUM_CLASSES} classes have no training example: {', '.join(missing)}. "
+            "Train on a split in which every class occurs."
+        )
+    check_finite(split)
+
+
+# --- the bytes of a split's file: safetensors, 8 bytes of header length, a JSON header, the raw tensors ---
+
+
+def split_header(ids: Sequence[str], dense: bool) -> bytes:
+    """The first bytes of a split's file, all before its tensors; with `dense`, labels of every segment."""
+    entries: dict[str, Any] = {
+        "__metadata__": {"format": FORMAT, "classes": json.dumps(CLASSES), "ids": json.dumps(list(ids))}
+    }
+    start = 0
+    for name, shape in {**FEATURES, **LABELS}.items():
+        if dense or name not in DENSE:
+            end = start + len(ids) * math.prod(shape) * (4 if name in FEATURES else 1)
+            entry = {"dtype": "F32" if name in FEATURES else "BOOL", "shape": [len(ids), *shape]}
+            entries[name] = {**entry, "data_offsets": [start, end]}
+            start = end
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
+
+
+def split_bytes(split: Split) -> Iterator[bytes]:
+    """The bytes of a split's file, in chunks."""
+    yield split_header(split.ids, split.dense_audio is not None)
+    for tensor in split.tensors().values():
+        for rows in tensor.split(CHUNK):
+            yield rows.cpu().contiguous().numpy().tobytes()
+
+
+def digest_of(splits: Mapping[str, Split]) -> str:
+    """The digest of a store of these splits, whether or not it was ever written."""
+    hashes = {}
+    for name in SPLITS:
+        sha256 = hashlib.sha256()
+        for chunk in split_bytes(splits[name]):
+            sha256.update(chunk)
+        hashes[name] = sha256.hexdigest()
+    return digest_of_hashes(hashes)
+
+
+def digest_of_hashes(hashes: Mapping[str, str]) -> str:
+    """sha256 of what `sha256sum train.safetensors val.safetensors test.safetensors` prints."""
+    lines = "".join(f"{hashes[name]}  {name}.safetensors\n" for name in SPLITS)
+    return hashlib.sha256(lines.encode()).hexdigest()

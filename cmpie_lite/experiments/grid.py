@@ -1,0 +1,244 @@
+"""The grid of (system, seed) behind Tables 1 and 2, and that of the paper's readings, from one command each.
+
+    python -m cmpie_lite grid --table 2 --seeds 1 2 3 4 5 6 --epochs 40
+    python -m cmpie_lite grid --ambiguities --seeds 1 2 3 4 5 6 7 8 9 10 --scheduler tcp://host:8786
+
+Start the same command again and it goes on where it stopped (see `many_runs`). The report at the end is one
+JSON file; the notebooks and the book read such reports.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from cmpie_lite.data.store import FeatureStore
+from cmpie_lite.decoding import decode
+from cmpie_lite.errors import ConfigError, DataError
+from cmpie_lite.experiments.readings import effects_of, reading_jobs
+from cmpie_lite.experiments.record import read_predictions, video_scores
+from cmpie_lite.experiments.run_many import run_grid
+from cmpie_lite.experiments.settings import Settings, known_fields, open_data, output_folder, run_folder
+from cmpie_lite.results.analysis import analyse, deciding_videos
+from cmpie_lite.results.metric_tables import per_video_scores
+from cmpie_lite.results.pairing import Videos
+from cmpie_lite.results.reports import (
+    about,
+    caution,
+    changes,
+    frame_of,
+    make_report,
+    read_report,
+    write_report,
+)
+from cmpie_lite.results.score_tables import interval_table, score_table
+from cmpie_lite.support.devices import check_device
+from cmpie_lite.support.fields import check_fields, require
+from cmpie_lite.systems.rows import configs, paper_rows
+
+
+@dataclass(frozen=True)
+class GridSettings:
+    """What a reader may choose of a grid; fields that `Settings` has too mean the same."""
+
+    systems: Sequence[str] = tuple(configs(2))
+    seeds: Sequence[int] = (1, 2, 3)
+    epochs: int = 40
+    dataset: Literal["auto", "sim", "llp"] = "auto"
+    preset: Literal["smoke", "small", "full"] = "small"
+    data_dir: str = ""
+    device: str = "auto"
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # of every system's config or recipe
+    output_dir: str = ""
+    workers: int = 0  # local processes; 0: one a core, or this process where Dask is not installed
+    scheduler: str = ""  # address of a running Dask scheduler
+    together: bool = False  # all seeds of a system at once, in this process; on a GPU that is the default
+    stored: str = ""  # read this report and run nothing
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        good = isinstance(self.systems, list | tuple) and all(type(s) is str for s in self.systems)
+        different = bool(good and self.systems) and len(set(self.systems)) == len(self.systems)
+        require(self, "systems", different, "a list of different systems, such as ['han', 'cmpie']")
+        require(self, "workers", self.workers >= 0, "an integer >= 0")
+        self.jobs()
+
+    def jobs(self) -> list[Settings]:
+        """One `Settings` for each system and seed, system after system; all are checked."""
+        shared = {f.name for f in fields(Settings)} - {"model"}
+        same = {name: getattr(self, name) for name in shared}
+        every = [Settings(model=name, **same) for name in self.systems]
+        return [replace(one, seeds=[seed]) for one in every for seed in one.seeds]
+
+
+def grid_settings(names: Mapping[str, Any], table: Literal[1, 2] = 2) -> GridSettings:
+    """Settings from names and values, such as `notebook_parameters(globals())`; the systems of a table.
+
+    Raises:
+        ConfigError: if a name is unknown, or a value has the wrong type or is impossible.
+    """
+    return GridSettings(**{"systems": list(paper_rows(table))} | known_fields(GridSettings, names))
+
+
+# ---------- tables ----------
+
+
+def table_report(
+    settings: GridSettings, table: Literal[1, 2], command: str, *, progress: bool = True
+) -> dict[str, Any]:
+    """Run what is not there yet and report on all of it; or read the report that `stored` names.
+
+    Every system is paired with HAN, and CM-PIE with every other one, over seeds and test videos. The tables
+    of `analysis` are those of HAN and CM-PIE, least seed.
+
+    Raises:
+        DataError: a stored report of something else, or data that cannot be had. GridError: runs that failed.
+    """
+    if settings.stored:
+        report = read_report(Path(settings.stored))
+        found = sorted(frame_of(report["runs"]).system.unique())
+        if "effects" in report or not set(found) <= set(paper_rows(table)):
+            what = "readings" if "effects" in report else f"{found}"
+            raise DataError(
+                f"{settings.stored} is a report of {what}, expected one of Table {table}: "
+                f"python -m cmpie_lite grid --table {table} makes it."
+            )
+        return report
+    names, listed = list(settings.systems), paper_rows(table)
+    require(settings, "systems", set(names) <= set(listed), f"some of Table {table}: {', '.join(listed)}")
+    require(settings, "systems", "han" in names and len(names) > 1, "'han' and at least one more to compare")
+    store = open_data(settings.jobs()[0])
+    records, videos = run_all(settings.jobs(), store, settings, progress)
+    pairs = [(name, "han") for name in names] + [("cmpie", name) for name in names]
+    pairs = [(a, b) for a, b in dict.fromkeys(pairs) if a != b and a in names and b in names]
+    shown = [job for job in settings.jobs() if job.seeds[0] == min(settings.seeds)]
+    tables = analyses([job for job in shown if job.model in ("han", "cmpie")], store)
+    return make_report(records, pairs, command, videos=videos, tables=tables)
+
+
+def analyses(jobs: Sequence[Settings], store: FeatureStore) -> dict[str, pd.DataFrame]:
+    """The tables of `analysis` for each job, and how many videos decide between CM-PIE and HAN."""
+    tables, scores = {}, {}
+    for job in jobs:
+        predictions = read_predictions(run_folder(job, store, job.seeds[0]))[0]
+        scores[job.model] = per_video_scores(*decode(predictions), *store.test.truth())
+        for name, frame in analyse(predictions, store.test).items():
+            tables[f"{job.model}: {name}"] = frame
+    if scores.keys() >= {"cmpie", "han"}:
+        tables["cmpie against han: videos"] = deciding_videos(scores["cmpie"], scores["han"])
+    return tables
+
+
+def papermill_command(notebook: str, settings: GridSettings, table: Literal[1, 2]) -> str:
+    """The command that runs a notebook with these settings."""
+    default = grid_settings({}, table)
+    words = ["papermill", notebook, "out.ipynb"]
+    for f in fields(GridSettings):
+        value, usual = getattr(settings, f.name), getattr(default, f.name)
+        if isinstance(value, bool | int | float | str) and value != usual:
+            words += ["-p", f.name, str(value)]
+        elif not isinstance(value, bool | int | float | str) and json.dumps(value) != json.dumps(usual):
+            words += ["-y", f"{{{f.name}: {json.dumps(value)}}}"]
+    return shlex.join(words)
+
+
+def run_all(
+    jobs: Sequence[Settings], store: FeatureStore, settings: GridSettings, progress: bool
+) -> tuple[list[dict[str, Any]], Videos]:
+    """All records, and the scores of every test video of every run."""
+    alone = check_device(settings.device).type == "cuda" and not settings.scheduler
+    records = run_grid(
+        jobs,
+        store,
+        workers=settings.workers,
+        scheduler=settings.scheduler,
+        together=settings.together or alone,
+        progress=progress,
+    )
+    videos = {
+        (job.model, changes(record), job.seeds[0]): video_scores(run_folder(job, store, job.seeds[0]), store)
+        for job, record in zip(jobs, records, strict=True)
+    }
+    return records, videos
+
+
+# ---------- readings ----------
+
+
+def ambiguity_report(
+    settings: GridSettings, command: str, only: Sequence[str] = (), *, progress: bool = True
+) -> dict[str, Any]:
+    """Readings (of some fields, or all) against the default, paired; the register reads `effects`.
+
+    Raises:
+        ConfigError: a field without readings, or no reading but the default. Else as `table_report`.
+    """
+    groups = reading_jobs(replace(settings, systems=["cmpie"]).jobs(), only)
+    jobs = [job for group in groups.values() for job in group]
+    store = open_data(jobs[0])
+    records, videos = run_all(jobs, store, settings, progress)
+    label = {key: changes(records[jobs.index(group[0])]) for key, group in groups.items()}
+    pairs = [(label[key], label["", ""]) for key in groups if key != ("", "")]
+    report = make_report(records, pairs, command, key="changed", videos=videos)
+    effects = effects_of(label, frame_of(report["intervals"]))
+    counted = {"seed_list": report["seeds"], "seeds": len(report["seeds"])}
+    return report | counted | {"base": label["", ""], "effects": effects}
+
+
+# ---------- command line ----------
+
+
+def add_words(top: argparse.ArgumentParser) -> None:
+    """Add the words of `python -m cmpie_lite grid` that no other command has."""
+    default = GridSettings()
+    what = top.add_mutually_exclusive_group(required=True)
+    what.add_argument("--table", type=int, choices=(1, 2), help="the systems of one of the paper's tables")
+    what.add_argument(
+        "--ambiguities",
+        nargs="*",
+        metavar="FIELD",
+        help="CM-PIE by every reading of the paper, or of some fields",
+    )
+    top.add_argument("--systems", nargs="+", help="only these of the table's systems")
+    top.add_argument("--seeds", type=int, nargs="+", default=list(default.seeds))
+    top.add_argument("--workers", type=int, default=0, help="local processes; default: one a core")
+    top.add_argument("--scheduler", default="", help="address of a running Dask scheduler, tcp://host:8786")
+    top.add_argument("--together", action="store_true", help="all seeds of a system at once, in this process")
+    top.add_argument("--report", type=Path, help="where the report goes, such as book/results/table2.json")
+
+
+def run(options: argparse.Namespace, overrides: Mapping[str, Any], command: str) -> int:
+    """Run a grid and write its report.
+
+    Raises:
+        ConfigError: options that do not go together, or as `grid_settings`.
+        DataError, GridError: as `table_report` and `ambiguity_report`.
+    """
+    given = {f.name: getattr(options, f.name) for f in fields(GridSettings) if hasattr(options, f.name)}
+    given |= {"overrides": overrides}
+    if not options.systems:
+        del given["systems"]
+    settings = grid_settings(given, options.table or 2)
+    if options.table is None:
+        if options.systems:
+            raise ConfigError("--systems with --ambiguities: readings are those of CM-PIE, leave it out.")
+        report, name = ambiguity_report(settings, command, options.ambiguities), "ambiguities"
+    else:
+        report, name = table_report(settings, options.table, command), f"table{options.table}"
+    runs = frame_of(report["runs"])
+    print("\n".join(filter(None, (about(runs), caution(runs)))))
+    if options.table is not None:
+        print(score_table(runs).markdown())
+        print(interval_table(runs, frame_of(report["intervals"])).markdown())
+    path = options.report or output_folder(settings.output_dir) / f"{name}.json"
+    write_report(path, report)
+    print(f"report: {path}")
+    return 0

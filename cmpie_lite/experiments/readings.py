@@ -1,0 +1,83 @@
+"""The paper's readings as a grid: every alternative of every open field, and the effect of choosing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+
+import pandas as pd
+
+from cmpie_lite.config import ModelConfig
+from cmpie_lite.errors import ConfigError
+from cmpie_lite.experiments.settings import Settings
+from cmpie_lite.metrics import SCORES
+
+# Readings of the numbers that the paper leaves open, beside the default; words have theirs in `ModelConfig`.
+NUMBERS: Final[dict[str, tuple[Any, ...]]] = {
+    "sa_layers": (3,),
+    "sa_reduction": (1, 5),
+    "heads": (4, 8),
+    "dropout": (0.0,),
+    "ffn_dim": (2048,),
+    "han_layers": (2,),
+}
+CHOSEN_BY: Final = (
+    "segment_type"  # the score by which a run's epoch is chosen; the register prints its effect
+)
+
+
+def readings() -> dict[str, tuple[Any, ...]]:
+    """Field of `ModelConfig` -> its readings other than the default."""
+    words = {
+        name: tuple(value for value in get_args(hint) if value != getattr(ModelConfig(), name))
+        for name, hint in get_type_hints(ModelConfig).items()
+        if get_origin(hint) is Literal
+    }
+    return words | NUMBERS
+
+
+def reading_jobs(base: Sequence[Settings], only: Sequence[str] = ()) -> dict[tuple[str, str], list[Settings]]:
+    """("", "") -> the jobs of `base`, one a seed; (field, value) -> the same with that one reading changed.
+
+    A reading that `base` has already is left out.
+
+    Raises:
+        ConfigError: one of the fields `only` (none given: all) has no readings; nothing is left to compare.
+    """
+    known = readings()
+    if unknown := [name for name in only if name not in known]:
+        raise ConfigError(f"no readings of {unknown[0]!r}, expected some of {', '.join(known)}.")
+    found = {("", ""): list(base)}
+    for name in only or known:
+        for value in known[name]:
+            jobs = [replace(job, overrides={**job.overrides, name: value}) for job in base]
+            if jobs[0].config != base[0].config:
+                found[name, str(value)] = jobs
+    if len(found) == 1:
+        raise ConfigError(
+            f"overrides = {dict(base[0].overrides)!r} already chooses the only reading of {', '.join(only)} "
+            "besides the default: nothing to compare. Leave that override out, or name another field."
+        )
+    return found
+
+
+def effects_of(
+    labels: Mapping[tuple[str, str], str], intervals: pd.DataFrame
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """{field: {value: effect}} in points: mean, low and high of `metric`, and under "all" of every score.
+
+    Args:
+        labels: (field, value) -> what `intervals` calls that reading, under `better`.
+        intervals: a table of `pairing.paired`, reading minus default.
+    """
+    effects: dict[str, dict[str, dict[str, Any]]] = {}
+    for (name, value), label in labels.items():
+        rows = intervals[intervals.better == label].to_dict("records")
+        points = {
+            str(row["metric"]): {k: 100 * float(row[k]) for k in ("mean", "low", "high")} for row in rows
+        }
+        if points:
+            every = {metric: points[metric] for metric in SCORES}
+            effects.setdefault(name, {})[value] = {"metric": CHOSEN_BY, **points[CHOSEN_BY], "all": every}
+    return effects

@@ -1,0 +1,244 @@
+"""Many runs, each once: in this process, on Dask, or all seeds of a configuration at once.
+
+Each run lands in a folder of its own, with record, predictions and checkpoints, and that folder is all that
+is known of it: a finished run is read, an interrupted one goes on from its last epoch, and a run that two
+workers do twice ends with the same bits. So a worker that dies costs its run the epoch that it was in; the
+scheduler gives the run to another. Workers of a scheduler elsewhere must see the same `output_dir` and
+`data_dir`, as on a shared file system; start them with `dask worker --nthreads 1`, since a process trains one
+run at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from tqdm import tqdm
+
+from cmpie_lite.data.store import FeatureStore
+from cmpie_lite.errors import DataError
+from cmpie_lite.experiments.record import (
+    PREDICTIONS,
+    RECORD,
+    read_predictions,
+    read_records,
+    run_record,
+    write_predictions,
+    write_record,
+)
+from cmpie_lite.experiments.run_one import run_experiment
+from cmpie_lite.experiments.settings import Settings, open_data, run_folder
+from cmpie_lite.support.devices import check_device
+from cmpie_lite.support.workers import DASK, SCHEDULER_SECONDS
+from cmpie_lite.systems.build import build, config_to_facts, signature
+from cmpie_lite.training.checkpoint import write_checkpoint
+from cmpie_lite.training.evaluate import predict, score
+from cmpie_lite.training.run_files import BEST, facts_of
+from cmpie_lite.training.seeds import train_seeds
+
+ONE_AT_A_TIME: Final = threading.Lock()  # a worker of several threads has one generator of random numbers
+
+
+class GridError(RuntimeError):
+    """Some runs failed; the others are kept."""
+
+
+# ---------- one run ----------
+
+
+@lru_cache(maxsize=1)
+def data_of(dataset: Any, data_dir: str, preset: Any) -> FeatureStore:
+    """The data of a job, kept by each worker from run to run."""
+    return open_data(Settings(dataset=dataset, data_dir=data_dir, preset=preset))
+
+
+def run_job(job: Settings, threads: int) -> dict[str, Any]:
+    """Train and test one run where this is called; returns its record."""
+    with ONE_AT_A_TIME:
+        torch.set_num_threads(threads)
+        store = data_of(job.dataset, job.data_dir, job.preset)
+        return run_experiment(job, store)[0].record
+
+
+def finished(job: Settings, store: FeatureStore) -> dict[str, Any] | None:
+    """The record of a run that is whole, of the same architecture, config and recipe, on the same data."""
+    folder = run_folder(job, store, job.seeds[0])
+    if not all((folder / name).exists() for name in (RECORD, PREDICTIONS, BEST)):
+        return None
+    try:
+        read_predictions(folder)
+    except DataError:  # damaged: the run is made whole again
+        return None
+    record = read_records(folder)[0]
+    wanted: dict[str, Any] = {
+        "config": config_to_facts(job.config),
+        "recipe": asdict(job.recipe(job.seeds[0])),
+    }
+    wanted |= {"parameters": signature(job.config), "data": {**record["data"], "sha256": store.digest}}
+    return record if {name: record.get(name) for name in wanted} == wanted else None
+
+
+# ---------- all runs ----------
+
+
+def run_grid(
+    jobs: Sequence[Settings],
+    store: FeatureStore,
+    *,
+    workers: int = 0,
+    scheduler: str = "",
+    together: bool = False,
+    progress: bool = True,
+) -> list[dict[str, Any]]:
+    """The record of every job, in their order; what is finished is read, the rest is run.
+
+    Args:
+        jobs: settings of one seed each, all on the data of `store`.
+        workers: local processes; 0 takes one a core, 1 (or no Dask) runs in this process.
+        scheduler: address of a running Dask scheduler, in place of local processes.
+        together: all seeds of a configuration at once, in this process (`cmpie_lite.training.seeds`).
+
+    Raises:
+        DataError: no scheduler at the address. GridError: runs that failed, after all others have ended.
+    """
+    records = [finished(job, store) for job in jobs]
+    todo = [i for i, record in enumerate(records) if record is None]
+    left = {i: jobs[i] for i in todo}
+    count = min(workers or (os.cpu_count() or 1 if has_dask() else 1), len(todo))
+    failed: list[str] = []
+    with ExitStack() as stack:
+        outcomes: Iterator[tuple[int, dict[str, Any] | BaseException]]
+        if together:
+            outcomes = run_together(left, store)
+        elif todo and (scheduler or count > 1):
+            outcomes = on_dask(stack, left, store, count, scheduler)
+        else:
+            outcomes = in_process(left, store)
+        done = len(jobs) - len(todo)
+        with tqdm(total=len(jobs), initial=done, desc="grid", unit="run", disable=not progress) as bar:
+            for i, outcome in outcomes:
+                problem = trouble(outcome, store)
+                if problem:
+                    failed.append(f"{name_of(jobs[i])}: {problem}")
+                elif isinstance(outcome, dict):
+                    records[i] = outcome
+                bar.update()
+    if failed:
+        raise GridError(
+            f"{len(failed)} of {len(jobs)} runs failed, first {failed[0]} The others are kept: start the "
+            "same command again and only these run."
+        )
+    return [record for record in records if record is not None]
+
+
+def trouble(outcome: dict[str, Any] | BaseException, store: FeatureStore) -> str:
+    """What is wrong with a run's outcome, in one line; empty where it is a record on these data."""
+    if isinstance(outcome, BaseException):
+        return f"{type(outcome).__name__}: {(str(outcome).splitlines() or [''])[0]}"
+    if outcome["data"]["sha256"] != store.digest:
+        return f"its worker has other data ({outcome['data']['source']}): give all workers the same."
+    return ""
+
+
+def name_of(job: Settings) -> str:
+    """A job's system, overrides and seed, as its folder says them."""
+    changed = ",".join(f"{name}={value}" for name, value in sorted(job.overrides.items()))
+    return f"{job.model}{',' * bool(changed)}{changed}/seed{job.seeds[0]}"
+
+
+def size_of(job: Settings) -> int:
+    """Number of parameters of a job's model, which tells about how long it takes beside others."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in build(job.config).parameters())
+
+
+def has_dask() -> bool:
+    """Whether dask.distributed can be imported."""
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def in_process(jobs: dict[int, Settings], store: FeatureStore) -> Iterator[tuple[int, Any]]:
+    """One run after the other, here."""
+    for i, job in jobs.items():
+        try:
+            yield i, run_experiment(job, store)[0].record
+        except (ValueError, OSError, RuntimeError) as error:
+            yield i, error
+
+
+def on_dask(
+    stack: ExitStack, jobs: dict[int, Settings], store: FeatureStore, count: int, scheduler: str
+) -> Iterator[tuple[int, Any]]:
+    """Runs as they finish, in any order; the cluster and its client are closed with `stack`."""
+    try:
+        import dask
+        from distributed import Client, LocalCluster, as_completed
+    except ImportError as error:
+        raise DataError(
+            f"a grid of several processes needs Dask: pip install 'dask[distributed]' ({error})."
+        ) from error
+
+    stack.enter_context(dask.config.set(DASK))
+    threads = 1
+    if scheduler:
+        try:
+            client = stack.enter_context(Client(scheduler, timeout=SCHEDULER_SECONDS))
+        except (OSError, ValueError) as error:
+            raise DataError(f"no Dask scheduler at {scheduler!r} ({error}). Is it running?") from error
+    else:
+        threads = max(1, (os.cpu_count() or 1) // count)
+        here = "127.0.0.1:0"  # a free port, so that two grids do not meet
+        cluster: Any = LocalCluster(
+            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=here, silence_logs=40
+        )
+        client = stack.enter_context(Client(stack.enter_context(cluster)))
+    futures = {}
+    for i, job in sorted(jobs.items(), key=lambda item: size_of(item[1]), reverse=True):  # the longest first
+        data_dir = str(Path(job.data_dir).absolute()) if job.data_dir else ""
+        output_dir = str(run_folder(job, store, 0).parents[2].absolute())
+        there = replace(job, data_dir=data_dir, output_dir=output_dir)
+        futures[client.submit(run_job, there, threads, pure=False)] = i
+    for future in as_completed(futures):
+        yield futures[future], future.exception() or future.result()
+
+
+def run_together(jobs: dict[int, Settings], store: FeatureStore) -> Iterator[tuple[int, Any]]:
+    """All seeds of a configuration at once; leaves the same files as single runs, save the last epoch's."""
+    alike = groupby(jobs.items(), key=lambda item: name_of(replace(item[1], seeds=[0])))
+    for _, group in alike:
+        numbers, same = zip(*group, strict=True)
+        try:
+            outcomes: Sequence[dict[str, Any] | BaseException] = run_seeds(same, store)
+        except (ValueError, OSError, RuntimeError) as error:
+            outcomes = [error] * len(same)
+        yield from zip(numbers, outcomes, strict=True)
+
+
+def run_seeds(jobs: Sequence[Settings], store: FeatureStore) -> list[dict[str, Any]]:
+    """The records of jobs that differ in nothing but the seed, trained at once."""
+    first, seeds, records = jobs[0], [job.seeds[0] for job in jobs], []
+    device, recipe = check_device(first.device), first.recipe(seeds[0])
+    runs = train_seeds(first.config, recipe, store, seeds, device=device, cuda_graph=device.type == "cuda")
+    for job, seed, run in zip(jobs, seeds, runs, strict=True):
+        folder, recipe = run_folder(job, store, seed), job.recipe(seed)
+        predictions = predict(run.model, store.test)
+        record = run_record(job.model, job.config, recipe, store, run, score(predictions, store.test), device)
+        record["together"] = seeds  # with dropout the runs are a function of this list
+        facts = facts_of(job.config, recipe, store) | {"epoch": run.best_epoch}
+        write_checkpoint(folder / BEST, run.model.state_dict(), facts)
+        write_predictions(folder, predictions, store.test.ids, store.source)
+        write_record(folder, record)
+        records.append(record)
+    return records

@@ -1,0 +1,192 @@
+"""One experiment from its settings: the command line and the training notebook run this same code."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from cmpie_lite.config import TrainConfig
+from cmpie_lite.data.llp_sim import SIZES, simulate
+from cmpie_lite.data.store import FeatureStore
+from cmpie_lite.data.store_files import MANIFEST, open_store
+from cmpie_lite.errors import ConfigError
+from cmpie_lite.support.devices import check_device
+from cmpie_lite.support.fields import check_fields, override, require
+from cmpie_lite.systems.build import Config
+from cmpie_lite.systems.rows import SYSTEMS
+
+JSON_EXAMPLES: dict[str, str] = {  # what papermill's -p passes on as text
+    "seeds": "[1, 2, 3]",
+    "systems": '["han", "cmpie"]',
+    "overrides": '{"sa_axis": "channel", "heads": 4}',
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a reader may choose; every value is checked before anything runs."""
+
+    model: str = "cmpie"
+    preset: Literal["smoke", "small", "full"] = "small"  # size of LLP-sim; real LLP has its own
+    epochs: int = 40
+    seeds: Sequence[int] = (1,)
+    dataset: Literal["auto", "sim", "llp"] = "auto"
+    data_dir: str = ""  # of a packed store; empty: data/llp in the project
+    device: str = "auto"
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    output_dir: str = ""  # empty: out in the project
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        require(self, "model", self.model in SYSTEMS, "one of " + ", ".join(map(repr, SYSTEMS)))
+        numbers = isinstance(self.seeds, list | tuple) and all(type(s) is int for s in self.seeds)
+        require(
+            self, "seeds", bool(numbers and self.seeds), "a list of at least one integer, such as [1, 2, 3]"
+        )
+        require(self, "seeds", len(set(self.seeds)) == len(self.seeds), "different integers")
+        named = isinstance(self.overrides, Mapping) and all(type(name) is str for name in self.overrides)
+        require(self, "overrides", named, "names and values, such as {'heads': 4}")
+        for seed in self.seeds:
+            self.recipe(seed)
+        self.config  # noqa: B018 - builds, and so checks, the config
+        check_device(self.device)
+
+    @property
+    def config(self) -> Config:
+        """The system's config with the overrides that are its fields."""
+        base = SYSTEMS[self.model].config
+        ours = {name for c in (base, TrainConfig) for name in (f.name for f in fields(c))}
+        for name in self.overrides:
+            if name not in ours:
+                near = difflib.get_close_matches(name, ours, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise ConfigError(
+                    f"overrides: {name!r} is a field of neither {type(base).__name__} nor TrainConfig.{hint} "
+                    f"Fields: {', '.join(sorted(ours))}."
+                )
+        mine = {f.name for f in fields(base)}
+        return override(base, {name: value for name, value in self.overrides.items() if name in mine})
+
+    def recipe(self, seed: int) -> TrainConfig:
+        """The system's recipe with epochs, precision, seed and the overrides that are its fields."""
+        base = SYSTEMS[self.model].recipe
+        ours = {f.name for f in fields(base)}
+        named = {"epochs": self.epochs, "precision": self.precision, "seed": seed}
+        for name in named.keys() & self.overrides.keys():
+            place = "seeds" if name == "seed" else name
+            raise ConfigError(f"overrides: set {name!r} through the setting {place!r} instead.")
+        return override(base, named | {name: x for name, x in self.overrides.items() if name in ours})
+
+
+def notebook_parameters(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables that a notebook's parameter cells assign, with their values.
+
+    Parameter cells begin with "# Parameters": the notebook's own and the one that papermill injects.
+    Papermill injects an unknown `-p` name like any other, only warns, and runs on with the defaults; here it
+    shows.
+
+    Args:
+        variables: the notebook's `globals()`, with IPython's `In`.
+    """
+    names: list[str] = []
+    for source in variables.get("In", ()):
+        if source.lstrip().startswith("# Parameters"):
+            for node in ast.walk(ast.parse(source)):
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    names.append(node.id)
+    return {name: variables[name] for name in names}
+
+
+def settings_from(names: Mapping[str, Any]) -> Settings:
+    """Settings from names and values, such as `notebook_parameters(globals())`.
+
+    `seeds` may be a number n, for 1 ... n; lists and `overrides` may be JSON, which `-p` passes on as text.
+
+    Raises:
+        ConfigError: if a name is unknown, or a value has the wrong type or is impossible.
+    """
+    return Settings(**known_fields(Settings, names))
+
+
+def known_fields(kind: type, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Names and values that are fields of a settings class; seeds, systems and overrides spelled out.
+
+    Raises:
+        ConfigError: if a name is no field of the class, or seeds, systems or overrides cannot be read.
+    """
+    known = [f.name for f in fields(kind)]
+    for name, value in names.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"unknown parameter {name!r} = {value!r}.{hint} Parameters: {', '.join(known)}."
+            )
+    given = dict(names)
+    if given.get("overrides") == "":
+        given["overrides"] = {}
+    for name, example in JSON_EXAMPLES.items():
+        if isinstance(given.get(name), str):
+            try:
+                given[name] = json.loads(given[name])
+            except ValueError as error:
+                raise ConfigError(
+                    f"{name} = {given[name]!r} is not JSON ({error}): expected such as '{example}'."
+                ) from error
+    if type(given.get("seeds")) is int:
+        require_count(given["seeds"])
+        given["seeds"] = list(range(1, given["seeds"] + 1))
+    return given
+
+
+def require_count(seeds: int) -> None:
+    """Raise ConfigError unless `seeds` is a positive number of seeds."""
+    if seeds < 1:
+        raise ConfigError(f"seeds = {seeds}, expected a number of seeds >= 1, or a list such as [1, 2, 3].")
+
+
+def home() -> Path:
+    """The checkout that this package lies in, or the current folder where it was installed without one."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "notebooks").is_dir() else Path.cwd()
+
+
+def packed(settings: Settings) -> Path | None:
+    """The folder of the packed store that the settings ask for; None where they ask for LLP-sim.
+
+    "auto" is the store in data_dir; without a data_dir the one in data/llp where it is there, else LLP-sim.
+    """
+    folder = Path(settings.data_dir) if settings.data_dir else home() / "data" / "llp"
+    there = bool(settings.data_dir) or (folder / MANIFEST).exists()
+    return folder if settings.dataset == "llp" or (settings.dataset == "auto" and there) else None
+
+
+def open_data(settings: Settings) -> FeatureStore:
+    """The data set that the settings ask for (`packed`).
+
+    Raises:
+        DataError: if they ask for a packed store, and the folder holds none.
+    """
+    folder = packed(settings)
+    return open_store(folder) if folder else simulate(SIZES[settings.preset])
+
+
+def output_folder(output_dir: str) -> Path:
+    """The folder that holds runs and reports: output_dir, or out in the project where that is empty."""
+    return Path(output_dir) if output_dir else home() / "out"
+
+
+def run_folder(settings: Settings, store: FeatureStore, seed: int) -> Path:
+    """output_dir/<source>-<digest>/<model>[,<override>=<value>...]/seed<n>: one run, one folder."""
+    changed = [f"{name}={value}" for name, value in sorted(settings.overrides.items())]
+    if settings.precision != "float32":
+        changed.append(settings.precision)
+    data = f"{store.source}-{store.digest[:8]}".replace(" ", "_").replace("/", "_")
+    system = ",".join([settings.model, *changed])
+    return output_folder(settings.output_dir) / data / system / f"seed{seed}"

@@ -1,0 +1,1 @@
+"""What cells need beside the model: checks, figures, explorers."""

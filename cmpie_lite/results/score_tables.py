@@ -1,0 +1,108 @@
+"""Tables to read: means and spreads, paired intervals, the paper's numbers in a table of their own."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
+
+import pandas as pd
+
+from cmpie_lite.metrics import SCORES
+from cmpie_lite.results.intervals import leaves_out_zero
+from cmpie_lite.results.pairing import check_comparable, check_one_kind
+from cmpie_lite.results.published import published_scores
+from cmpie_lite.results.reports import about
+from cmpie_lite.systems.rows import title_of
+
+NBSP: Final = "\u00a0"  # a space at which no line breaks
+LEVELS: Final = ("segment", "event")
+HEADS: Final = {"audio": "Audio", "visual": "Visual", "av": "AV", "type": "Type@AV", "event": "Event@AV"}
+
+
+class Table(NamedTuple):
+    """A table of text: its title names the data source; shows itself in a notebook."""
+
+    title: str
+    cells: pd.DataFrame  # strings; the index holds the row heads
+
+    def markdown(self) -> str:
+        """A pipe table under its title."""
+        heads = [str(name or "") for name in self.cells.index.names] + [str(c) for c in self.cells.columns]
+        lines = [f"**{self.title}**", "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+        for index, row in self.cells.iterrows():
+            first = index if isinstance(index, tuple) else (index,)
+            lines.append("| " + " | ".join(str(x) for x in (*first, *row)) + " |")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """An HTML table whose caption is the title."""
+        body = self.cells.to_html(border=0, classes="table", sparsify=False)
+        return body.replace(">\n", f">\n  <caption>{html.escape(self.title)}</caption>\n", 1)
+
+
+def by_level(rows: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """{system: {metric: text}} as a frame of five columns, a row for each system and level."""
+    cells = {
+        (name, level): [row[f"{level}_{kind}"] for kind in HEADS]
+        for level in LEVELS
+        for name, row in rows.items()
+    }
+    index = pd.MultiIndex.from_tuples(cells, names=["system", "level"])
+    return pd.DataFrame(list(cells.values()), index=index, columns=list(HEADS.values()))
+
+
+def score_table(frame: pd.DataFrame, *, key: str = "system") -> Table:
+    """Mean and standard deviation over seeds, in percent (one seed: the score alone).
+
+    Args:
+        key: a row for each "system", or for each "changed" of one system.
+
+    Raises:
+        DataError: runs that cannot share a table, or a row of runs that differ in more than their seed.
+    """
+    check_comparable(frame)
+    rows = {}
+    for name, group in frame.groupby(key, sort=False):
+        check_one_kind(str(name), group, key)
+        mean, spread = 100 * group[list(SCORES)].mean(), 100 * group[list(SCORES)].std()
+        rows[title_of(str(name))] = {
+            m: f"{mean[m]:.1f}" + (f"{NBSP}±{NBSP}{spread[m]:.1f}" if len(group) > 1 else "") for m in SCORES
+        }
+    return Table(f"{about(frame)}. F-score in percent, mean ± standard deviation over seeds", by_level(rows))
+
+
+def interval_table(frame: pd.DataFrame, intervals: pd.DataFrame, worse: str = "han") -> Table:
+    """Differences from one system with their 95 % intervals, in points; starred where 0 lies outside."""
+    rows: dict[str, dict[str, str]] = {}
+    chosen = intervals[(intervals.worse == worse) & (intervals.better != worse)]
+    for row in chosen.to_dict("records"):
+        mean, low, high = (100 * float(row[name]) for name in ("mean", "low", "high"))
+        limits = "" if math.isnan(low) else f" [{low:+.1f},{NBSP}{high:+.1f}]"  # one seed has none
+        text = f"{mean:+.1f}{limits}" + f"{NBSP}*" * leaves_out_zero(low, high)
+        name = title_of(str(row["better"]))
+        rows.setdefault(name, {})[str(row["metric"])] = text
+    over = "seeds and test videos" if intervals.videos.max() else "seeds"
+    title = (
+        f"{about(frame)}. Points above {title_of(worse)}, paired, with 95 % intervals over {over}; "
+        "* where 0 lies outside"
+    )
+    return Table(title, by_level(rows))
+
+
+def paper_table(number: Literal[1, 2]) -> Table:
+    """The paper's own numbers, on LLP, which never share a table with ours."""
+    rows = {
+        name: {m: f"{x:.1f}" for m, x in s.percent().items()} for name, s in published_scores(number).items()
+    }
+    return Table(f"The paper's Table {number}, on LLP. One run a row, as printed, in percent", by_level(rows))
+
+
+def paper_differences(number: Literal[1, 2], worse: str = "HAN") -> Table:
+    """The paper's own differences from one of its rows, in points: one run each, so without an interval."""
+    scores = {name: row.percent() for name, row in published_scores(number).items()}
+    base = scores.pop(worse)
+    rows = {name: {m: f"{row[m] - base[m]:+.1f}" for m in SCORES} for name, row in scores.items()}
+    title = f"The paper's Table {number}, on LLP. Points above {worse}; one run a row, so no interval"
+    return Table(title, by_level(rows))

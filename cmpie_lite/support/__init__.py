@@ -1,0 +1,1 @@
+"""What every floor leans on: checked fields, whole files, optional packages, devices, workers, dropout."""

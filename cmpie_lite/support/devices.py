@@ -1,0 +1,44 @@
+"""Where and how numbers are computed: the device, its random numbers, the precision of its products."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from cmpie_lite.errors import ConfigError
+
+
+@contextmanager
+def own_randomness(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch inside, and leave the caller's random state as it was."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def arithmetic(precision: str) -> Iterator[None]:
+    """Allow TF32 matrix products inside where the recipe says so."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """The device, or `ConfigError` saying what this machine has. "auto" is CUDA where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        has = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        raise ConfigError(
+            f"device = {str(device)!r} cannot be used ({error}); this machine has: {has}."
+        ) from error
+    return found

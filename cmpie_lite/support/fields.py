@@ -1,0 +1,49 @@
+"""Frozen dataclasses whose every field is checked, and copies of them with some fields replaced."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from cmpie_lite.errors import ConfigError
+
+
+def require(config: Any, name: str, holds: bool, expected: str) -> None:
+    """Raise `ConfigError` naming the field, the value received and what was expected."""
+    if not holds:
+        kind, value = type(config).__name__, getattr(config, name)
+        raise ConfigError(f"{kind}.{name} = {value!r}, expected {expected}.")
+
+
+def check_fields(config: Any) -> None:
+    """Check every field of a frozen dataclass against its annotation (bool, int, float, str, Literal)."""
+    for name, hint in get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        if get_origin(hint) is Literal:
+            choices = get_args(hint)
+            require(config, name, value in choices, "one of " + ", ".join(map(repr, choices)))
+        elif hint is float:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            require(config, name, number and value == value, "a number")
+        elif hint in (int, bool, str):  # bool is an int to Python, not to us
+            require(config, name, type(value) is hint, f"a value of type {hint.__name__}")
+
+
+def override(config: Any, changes: Mapping[str, Any]) -> Any:
+    """Return a copy of a frozen config with some fields replaced; unknown names raise `ConfigError`.
+
+    Example:
+        >>> override(HAN, {"dropout": 0.0}).dropout
+        0.0
+    """
+    known = [f.name for f in dataclasses.fields(config)]
+    for name in changes:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"{type(config).__name__} has no field {name!r}.{hint} Fields: {', '.join(known)}."
+            )
+    return dataclasses.replace(config, **changes)

@@ -1,0 +1,69 @@
+"""From a frozen config to a model, and from a config to facts and back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from cmpie_lite.config import ModelConfig
+from cmpie_lite.errors import ConfigError
+from cmpie_lite.model import CMPIE
+from cmpie_lite.support.fields import override
+from cmpie_lite.systems.ave import AVE, AVEConfig
+from cmpie_lite.systems.avsdn import AVSDN, AVSDNConfig
+from cmpie_lite.systems.mm_pyramid import MMPyramid, MMPyramidConfig
+
+Config = ModelConfig | AVEConfig | AVSDNConfig | MMPyramidConfig
+
+MODELS: Final[dict[type, type[nn.Module]]] = {
+    ModelConfig: CMPIE,
+    AVEConfig: AVE,
+    AVSDNConfig: AVSDN,
+    MMPyramidConfig: MMPyramid,
+}
+
+
+def build(config: Config) -> nn.Module:
+    """A freshly initialised model of the system that `config` describes, from torch's global generator.
+
+    Raises:
+        ConfigError: if the config is of no known system.
+    """
+    if type(config) not in MODELS:
+        known = ", ".join(kind.__name__ for kind in MODELS)
+        raise ConfigError(f"a config of type {type(config).__name__}, expected one of {known}.")
+    return MODELS[type(config)](config)
+
+
+def signature(config: Config) -> str:
+    """A digest of the names and shapes of the system's parameters: which architecture this version builds."""
+    with torch.device("meta"):
+        shapes = [f"{name} {tuple(x.shape)}" for name, x in build(config).named_parameters()]
+    return hashlib.sha256("\n".join(shapes).encode()).hexdigest()[:16]
+
+
+def config_to_facts(config: Config) -> dict[str, Any]:
+    """A config as JSON facts: its fields and, under "system", the name of its type."""
+    return {"system": type(config).__name__, **asdict(config)}
+
+
+def config_from_facts(facts: Mapping[str, Any]) -> Config:
+    """The config that `config_to_facts` wrote down.
+
+    Raises:
+        ConfigError: if the system is unknown, or a field is unknown or missing or has an impossible value.
+    """
+    kinds = {kind.__name__: kind for kind in MODELS}
+    fields = dict(facts)
+    name = fields.pop("system", None)
+    if name not in kinds:
+        raise ConfigError(f"system = {name!r}, expected one of {', '.join(kinds)}.")
+    config = override(kinds[name](), fields)
+    if missing := sorted(asdict(config).keys() - fields.keys()):
+        raise ConfigError(f"{name} without {', '.join(missing)}: expected every field, as it was written.")
+    return config

@@ -1,0 +1,204 @@
+"""The eager training loop. It is the specification: every faster way must reproduce it.
+
+A run is a function of (config, recipe, data): each epoch seeds its own permutation and dropout, so a run that
+was killed and goes on from its last epoch ends with the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from cmpie_lite.config import TrainConfig
+from cmpie_lite.data.store import FeatureStore, Split, check_trainable
+from cmpie_lite.errors import CheckpointError, ConfigError, DataError
+from cmpie_lite.losses import weak_label_loss
+from cmpie_lite.support.devices import arithmetic, check_device, own_randomness
+from cmpie_lite.support.files import check_writable
+from cmpie_lite.systems.build import Config, build, config_from_facts
+from cmpie_lite.training.checkpoint import read_checkpoint
+from cmpie_lite.training.evaluate import evaluate
+from cmpie_lite.training.run_files import BEST, LAST, facts_of, resume, save
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run; `model` holds the weights of the best epoch."""
+
+    model: nn.Module
+    history: list[dict[str, float]]  # per epoch: epoch, lr, seconds, losses in nats, ten validation scores
+    best_epoch: int  # counted from 1
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in epochs, evaluation included, those before an interruption too."""
+        return sum(row["seconds"] for row in self.history)
+
+
+def train(
+    config: Config,
+    recipe: TrainConfig,
+    store: FeatureStore,
+    *,
+    device: str | torch.device = "cpu",
+    folder: Path | None = None,
+    progress: bool = False,
+) -> Run:
+    """Train one system: Adam, step schedule, best epoch by validation segment Type@AV (ties: the later).
+
+    With a folder, every epoch is saved there and an interrupted run goes on where it stopped.
+
+    Raises:
+        ConfigError: if the batch is larger than the training split, the device is not there, or the loss is
+            no longer a number.
+        DataError: if the training split lacks a class or has non-finite features, or validation has no dense
+            labels.
+        CheckpointError: if the folder holds another run, or cannot be written.
+    """
+    device = check_device(device)
+    check_batch(recipe, store.train)
+    check_trainable(store.train)
+    store.val.truth()
+    train_split, val_split = store.train.to(device), store.val.to(device)
+    facts = facts_of(config, recipe, store)
+    model = new_model(config, recipe.seed).to(device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
+    history: list[dict[str, float]] = []
+    best: dict[str, Tensor] = {}
+    best_epoch = 0
+    if folder is not None:
+        check_writable(folder)
+    if folder is not None and (folder / LAST).exists():
+        history, best_epoch, best = resume(folder, model, optimizer, facts)
+
+    if recipe.compile:
+        torch.compiler.reset()  # what was compiled for another configuration counts against a limit
+    steps = len(train_split) // recipe.batch_size
+    bar = tqdm(
+        total=recipe.epochs * steps,
+        initial=len(history) * steps,
+        unit="step",
+        mininterval=1,
+        disable=not progress,
+    )
+    with bar:
+        for epoch in range(len(history), recipe.epochs):
+            start = time.perf_counter()
+            losses = train_epoch(model, optimizer, train_split, recipe, epoch, bar)
+            check_finite(losses["loss"], recipe, epoch)
+            scores = evaluate(model, val_split).as_dict()
+            if not history or scores["segment_type"] >= history[best_epoch - 1]["segment_type"]:
+                best_epoch, best = epoch + 1, {n: x.detach().clone() for n, x in model.state_dict().items()}
+            seconds = time.perf_counter() - start
+            lr = learning_rate(recipe, epoch)
+            history.append({"epoch": epoch + 1, "lr": lr, "seconds": seconds, **losses, **scores})
+            bar.set_postfix(loss=f"{losses['loss']:.3f}", val_type=f"{scores['segment_type']:.3f}")
+            if folder is not None:
+                save(folder, model, optimizer, facts, history, best_epoch, best)
+    model.load_state_dict(best)
+    return Run(model, history, best_epoch)
+
+
+def train_epoch(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    split: Split,
+    recipe: TrainConfig,
+    epoch: int,
+    bar: tqdm | None = None,
+) -> dict[str, float]:
+    """One pass over the split in an order of its own; returns the mean losses in nats.
+
+    The last batch is dropped where it would be smaller than the others. Nothing waits for the device inside.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(recipe, epoch)
+    total = torch.zeros(3, device=split.audio.device)
+    step = torch.compile(loss_of) if recipe.compile else loss_of
+    model.train()
+    with own_randomness(epoch_seed(recipe.seed, epoch), split.audio.device), arithmetic(recipe.precision):
+        batches = torch.randperm(len(split)).to(split.audio.device).split(recipe.batch_size)
+        batches = batches[: len(split) // recipe.batch_size]
+        for rows in batches:
+            features = split.audio[rows], split.visual_2d[rows], split.visual_3d[rows]
+            loss = step(model, *features, split.weak[rows].float(), recipe)
+            optimizer.zero_grad(set_to_none=True)
+            loss.sum().backward()
+            optimizer.step()
+            total += loss.detach()
+            if bar is not None:
+                bar.update()
+    audio, visual, video = (total / len(batches)).tolist()
+    return {
+        "loss": audio + visual + video,
+        "loss_audio": audio,
+        "loss_visual": visual,
+        "loss_video": video,
+    }
+
+
+def loss_of(
+    model: nn.Module, audio: Tensor, visual_2d: Tensor, visual_3d: Tensor, labels: Tensor, recipe: TrainConfig
+) -> Tensor:
+    """The three weak-label losses of a batch, (3,), in the recipe's precision."""
+    with torch.autocast(audio.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+        parsed = model(audio, visual_2d, visual_3d)
+    loss = weak_label_loss(parsed.audio, parsed.visual, parsed.video, labels, recipe.visual_smoothing)
+    return torch.stack(loss)
+
+
+def learning_rate(recipe: TrainConfig, epoch: int) -> float:
+    """The rate of an epoch counted from 0: learning_rate * gamma ** (epoch // lr_step)."""
+    return recipe.learning_rate * recipe.lr_gamma ** (epoch // recipe.lr_step)
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """The seed of one epoch's permutation and dropout; epoch -1 is the initialisation."""
+    return (seed + 1) * 1_000_003 + epoch + 1
+
+
+def new_model(config: Config, seed: int) -> nn.Module:
+    """A freshly initialised system; a function of its arguments alone."""
+    with own_randomness(epoch_seed(seed, -1), torch.device("cpu")):
+        return build(config)
+
+
+def check_batch(recipe: TrainConfig, split: Split) -> None:
+    """Raise ConfigError where not even one batch can be filled."""
+    if recipe.batch_size > len(split):
+        raise ConfigError(
+            f"batch_size = {recipe.batch_size} but only {len(split)} training videos: expected at most that."
+        )
+
+
+def check_finite(loss: float, recipe: TrainConfig, epoch: int) -> None:
+    """Raise ConfigError where an epoch, counted from 0, lost itself; the epochs before it are kept."""
+    if not math.isfinite(loss):
+        raise ConfigError(
+            f"the mean loss of epoch {epoch + 1} is {loss}, with learning_rate = {recipe.learning_rate} and "
+            f"precision = {recipe.precision!r}: try a smaller rate, and look for features far from others."
+        )
+
+
+def load_model(folder: Path, device: str | torch.device = "cpu") -> tuple[nn.Module, dict[str, Any]]:
+    """The best epoch's model of a run's folder, in evaluation mode, and the facts saved with it."""
+    path = folder / BEST if folder.is_dir() else folder
+    tensors, facts = read_checkpoint(path)
+    if "config" not in facts:
+        raise DataError(f"{path} is not the checkpoint of a model: its header has no config.")
+    model = build(config_from_facts(facts["config"]))
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path} does not hold the parameters of {facts['config']['system']}: it is a training state "
+            f"({LAST}), or of another version. Give the folder of a run, or its {BEST}."
+        ) from error
+    return model.to(check_device(device)).eval(), facts

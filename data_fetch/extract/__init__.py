@@ -1,0 +1,1 @@
+"""From a video to its features: decoding, log-mel patches, networks, many videos at once."""

@@ -1,0 +1,199 @@
+"""From one video file to the three official feature arrays of LLP.
+
+audio      (10, 128)   VGGish, one log-mel patch per second
+visual_2d  (80, 2048)  ResNet-152, 8 frames a second
+visual_3d  (10, 512)   R(2+1)D-18, one clip of 8 frames per second
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cmpie_lite.errors import DataError
+from cmpie_lite.labels import FRAMES_PER_SEGMENT
+from cmpie_lite.support.files import whole_file
+from data_fetch.extract.decode import NUM_FRAMES, NUM_SAMPLES, read_frames, read_waveform
+from data_fetch.extract.logmel import log_mel
+from data_fetch.extract.weights import Networks
+from data_fetch.layout import LAYOUT
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+CROP: Final = 224  # of a frame whose shorter side is RESIZED
+RESIZED: Final = 256
+SQUASHED: Final = 112
+IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation of red, green, blue
+KINETICS: Final = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
+LLP_ID: Final = re.compile(r"([A-Za-z0-9_-]{11})_\d+(?:\.\d+)?_\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Ten seconds ready for the networks: uint8 frames (80, 224, 224, 3) and (80, 112, 112, 3), waveform."""
+
+    cropped: np.ndarray
+    squashed: np.ndarray
+    waveform: np.ndarray
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VideoFeatures:
+    """float32 audio (10, 128), visual_2d (80, 2048), visual_3d (10, 512), and what was done to the file."""
+
+    audio: np.ndarray
+    visual_2d: np.ndarray
+    visual_3d: np.ndarray
+    notes: tuple[str, ...]
+
+
+def extract_video(
+    path: Path | str,
+    networks: Networks,
+    *,
+    start: float = 0.0,
+    silent_audio: bool = False,
+    batch_size: int = 16,
+) -> VideoFeatures:
+    """Features of ten seconds of a video file, from `start` on.
+
+    Args:
+        path: a video file that libav can decode.
+        networks: of `load_networks`.
+        start: seconds from the beginning of the file.
+        silent_audio: take a video without an audio track as silent instead of refusing it.
+        batch_size: frames that pass through ResNet-152 at once.
+
+    Raises:
+        DataError: not a video, truncated, too short, without sound; the message says which and what to do.
+    """
+    clip = read_clip(Path(path), start, silent_audio)
+    return VideoFeatures(
+        audio=audio_features(clip, networks),
+        visual_2d=visual_2d_features(clip, networks, batch_size),
+        visual_3d=visual_3d_features(clip, networks),
+        notes=clip.notes,
+    )
+
+
+def read_clip(path: Path, start: float = 0.0, silent_audio: bool = False) -> Clip:
+    """Decode a file and bring its frames to the sizes of the two visual networks."""
+    if not (0.0 <= start < float("inf")):
+        raise DataError(f"start = {start!r}, expected seconds >= 0.")
+    notes: list[str] = []
+    waveform = read_waveform(path, start, notes)
+    if waveform is None:
+        if not silent_audio:
+            raise DataError(
+                f"{path}: no audio track; parsing needs sound and picture. --silent-audio takes it as silent."
+            )
+        waveform = np.zeros(NUM_SAMPLES, np.float32)
+        notes.append("no audio track: taken as silence")
+    cropped = np.empty((NUM_FRAMES, CROP, CROP, 3), np.uint8)
+    squashed = np.empty((NUM_FRAMES, SQUASHED, SQUASHED, 3), np.uint8)
+    before: Image | None = None
+    for k, image in read_frames(path, start, notes):
+        if image is before:  # low frame rates show an image more than once
+            cropped[k], squashed[k] = cropped[k - 1], squashed[k - 1]
+        else:
+            cropped[k], squashed[k] = crop(image), squash(image)
+        before = image
+    return Clip(cropped, squashed, waveform, tuple(notes))
+
+
+def crop(image: Image) -> np.ndarray:
+    """Shorter side to 256 (bilinear), central 224 x 224: uint8 (224, 224, 3).
+
+    The crop is taken out of the source before resizing, which gives the same pixels and keeps a banner of
+    1 x 10000 pixels from becoming 256 x 2560000.
+    """
+    from PIL.Image import Resampling
+
+    short = min(image.size)
+    sides = [RESIZED if side == short else int(RESIZED * side / short) for side in image.size]
+    scales = [side / resized for side, resized in zip(image.size, sides, strict=True)]
+    corner = [round((side - CROP) / 2) for side in sides]
+    left, top = (c * scale for c, scale in zip(corner, scales, strict=True))
+    right, bottom = ((c + CROP) * scale for c, scale in zip(corner, scales, strict=True))
+    return np.asarray(image.resize((CROP, CROP), Resampling.BILINEAR, box=(left, top, right, bottom)))
+
+
+def squash(image: Image) -> np.ndarray:
+    """The whole frame at 112 x 112 (bilinear), its aspect ratio lost: uint8 (112, 112, 3)."""
+    from PIL.Image import Resampling
+
+    return np.asarray(image.resize((SQUASHED, SQUASHED), Resampling.BILINEAR))
+
+
+def normalize(frames: Tensor, moments: tuple[tuple[float, ...], tuple[float, ...]]) -> Tensor:
+    """(x / 255 - mean) / deviation per channel: uint8 (N, H, W, 3) to float32 (N, 3, H, W)."""
+    mean, deviation = (torch.tensor(m, device=frames.device).view(3, 1, 1) for m in moments)
+    return (frames.permute(0, 3, 1, 2).float() / 255.0 - mean) / deviation
+
+
+@torch.inference_mode()
+def audio_features(clip: Clip, networks: Networks) -> np.ndarray:
+    """VGGish embeddings, float32 (10, 128)."""
+    patches = log_mel(torch.from_numpy(clip.waveform)).to(networks.device)
+    return networks.audio(patches).cpu().numpy()
+
+
+@torch.inference_mode()
+def visual_2d_features(clip: Clip, networks: Networks, batch_size: int = 16) -> np.ndarray:
+    """ResNet-152 features, float32 (80, 2048), computed in batches of frames."""
+    batches = torch.from_numpy(clip.cropped).split(batch_size)
+    parts = [networks.visual_2d(normalize(b.to(networks.device), IMAGENET)) for b in batches]
+    return torch.cat(parts).cpu().numpy()
+
+
+@torch.inference_mode()
+def visual_3d_features(clip: Clip, networks: Networks) -> np.ndarray:
+    """R(2+1)D-18 features, float32 (10, 512), of ten clips of 8 frames."""
+    frames = normalize(torch.from_numpy(clip.squashed).to(networks.device), KINETICS)
+    clips = frames.unflatten(0, (-1, FRAMES_PER_SEGMENT)).transpose(1, 2)
+    return networks.visual_3d(clips).cpu().numpy()
+
+
+def video_id(path: Path | str) -> str:
+    """The id under which features are stored: a file's stem, without LLP's `_start_end`.
+
+    Example:
+        >>> video_id("clips/BjCEufrlXm4_20_30.mp4")
+        'BjCEufrlXm4'
+    """
+    stem = Path(path).stem
+    match = LLP_ID.fullmatch(stem)
+    return match.group(1) if match else stem
+
+
+def feature_paths(out: Path, name: str) -> dict[str, Path]:
+    """Paths of one video's arrays in the official layout: folder -> file."""
+    return {folder: out / folder / f"{name}.npy" for folder in LAYOUT}
+
+
+def is_done(out: Path, name: str) -> bool:
+    """Whether all three arrays of a video are there; each is written whole or not at all."""
+    return all(path.is_file() for path in feature_paths(out, name).values())
+
+
+def write_features(out: Path, name: str, features: VideoFeatures) -> None:
+    """Write one video's arrays in the official layout, each atomically.
+
+    Raises:
+        DataError: an array of the wrong shape or with values that are not finite, or a folder not writable.
+    """
+    arrays = (features.audio, features.visual_2d, features.visual_3d)
+    for (folder, shape), array in zip(LAYOUT.items(), arrays, strict=True):
+        if array.shape != shape or not np.isfinite(array).all():
+            raise DataError(f"{name}: {folder} came out as {array.shape} or not finite, expected {shape}.")
+    for path, array in zip(feature_paths(out, name).values(), arrays, strict=True):
+        with whole_file(path) as temporary, temporary.open("wb") as file:
+            np.save(file, array.astype(np.float32, copy=False))

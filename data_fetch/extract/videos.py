@@ -1,0 +1,212 @@
+"""Many videos on Dask: a local cluster of processes by default, any other by its scheduler's address.
+
+Each task writes its own video's arrays, whole or not at all, and returns only a line about it. So a worker
+that is lost takes no finished video with it, its unfinished ones run again elsewhere, and a second run does
+only what is missing. All workers must see the same files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from tqdm import tqdm
+
+from cmpie_lite.errors import DataError
+from cmpie_lite.support.extras import need
+from cmpie_lite.support.files import sweep
+from cmpie_lite.support.workers import DASK, SCHEDULER_SECONDS
+from data_fetch.extract.video import extract_video, is_done, video_id, write_features
+from data_fetch.extract.weights import KINDS, Networks, load_networks, published_path
+from data_fetch.layout import LAYOUT, SOURCE_FILE, claim, feature_files
+from data_fetch.sources import WEIGHTS
+from data_fetch.tables import read_rows, write_rows
+
+MANIFEST: Final = "manifest.csv"
+COLUMNS: Final = ("id", "status", "notes")  # status: ok, refused (the file's fault), failed (the machine's)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How features are made; the same for every video of a folder.
+
+    Raises:
+        DataError: a number that cannot be.
+    """
+
+    weights: str = "published"
+    seed: int = 0
+    device: str = "cpu"
+    folder: Path | None = None
+    start: float = 0.0
+    silent_audio: bool = False
+    batch_size: int = 16
+    threads: int = 0  # of torch in each process; 0 leaves torch's own choice
+
+    def __post_init__(self) -> None:
+        for name, holds, expected in (
+            ("seed", 0 <= self.seed < 2**63, "0 to 2**63 - 1"),
+            ("start", 0 <= self.start < float("inf"), "seconds >= 0"),
+            ("batch_size", self.batch_size >= 1, "at least one frame"),
+            ("threads", self.threads >= 0, "0 or more"),
+        ):
+            if not holds:
+                raise DataError(f"{name} = {getattr(self, name)!r}, expected {expected}.")
+
+    def describe(self, source: str) -> str:
+        """What features made in this way of `source` are, in a line without what goes without saying."""
+        text = source
+        if self.start:
+            text += f", from {float(self.start)} s on"
+        if self.silent_audio:
+            text += ", silent where they have no sound"
+        if self.weights != "published":
+            text += f", RANDOM extractors ({self.weights}, seed {self.seed})"
+        return text
+
+
+@lru_cache(maxsize=1)
+def _networks(weights: str, seed: int, device: str, folder: Path | None) -> Networks:
+    """One set of networks per process, however many videos it sees."""
+    return load_networks(weights, device, seed, folder)
+
+
+def extract_one(path: Path, out: Path, recipe: Recipe) -> dict[str, str]:
+    """Extract one video and write its arrays; return its row of the manifest. Nothing is done twice."""
+    name = video_id(path)
+    row = {"id": name, "status": "ok", "notes": ""}
+    if is_done(out, name):
+        return row
+    need("av", "extract")  # outside of the block below: it is no fault of the video's
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    networks = _networks(recipe.weights, recipe.seed, recipe.device, recipe.folder)
+    try:
+        features = extract_video(
+            path,
+            networks,
+            start=recipe.start,
+            silent_audio=recipe.silent_audio,
+            batch_size=recipe.batch_size,
+        )
+    except DataError as error:
+        return row | {"status": "refused", "notes": str(error)}
+    write_features(out, name, features)
+    return row | {"notes": "; ".join(features.notes)}
+
+
+def extract_many(
+    videos: Sequence[Path],
+    out: Path,
+    recipe: Recipe,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    source: str = "own videos",
+    progress: bool = True,
+) -> list[dict[str, str]]:
+    """Extract what `out` lacks, write `manifest.csv`, and return its rows for `videos`.
+
+    Args:
+        videos: files; two of the same id are an error.
+        out: folder of the official layout.
+        recipe: networks and options.
+        workers: processes of the local cluster, at least 0; 0 works in this process, None takes one per two
+            cores, or one for a GPU.
+        scheduler: address of a running Dask scheduler, "tcp://host:8786", in place of a local cluster.
+        source: what the videos are; written beside the features, with a warning where weights are random.
+        progress: show a bar with rate and time left.
+
+    Raises:
+        DataError: ids that collide; no scheduler at the address; an output folder that holds other features,
+            or features that nothing says the origin of; a package that is not installed.
+    """
+    if workers is not None and workers < 0:
+        raise DataError(f"workers = {workers}, expected 0 (this process) or more.")
+    names = [video_id(path) for path in videos]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(f"{len(twice)} ids come from several files, first {twice[0]!r}. Give one of each.")
+    _check_recipe(recipe, local=scheduler is None)
+    # With --silent-audio only videos join that were refused before: what is there stays as it is.
+    without = replace(recipe, silent_audio=False).describe(source)
+    occupied = any(feature_files(out))
+    claim(out / SOURCE_FILE, recipe.describe(source), occupied=occupied, also=[without])
+    known = {row["id"]: row for row in read_rows(out / MANIFEST, COLUMNS)}
+    todo = [path for path, name in zip(videos, names, strict=True) if not is_done(out, name)]
+    with ExitStack() as stack:
+        rows: Iterator[dict[str, str]]
+        if not todo or (workers == 0 and scheduler is None):
+            rows = (extract_one(path, out, recipe) for path in todo)
+        else:
+            rows = _on_dask(stack, todo, out, recipe, workers, scheduler)
+        try:
+            for row in tqdm(rows, desc="extract", unit="video", total=len(todo), disable=not progress):
+                known[row["id"]] = row
+        finally:
+            for name in names:  # a worker may be lost between the last array and its row
+                if is_done(out, name) and known.get(name, {}).get("status") != "ok":
+                    known[name] = {"id": name, "status": "ok", "notes": ""}
+            write_rows(out / MANIFEST, COLUMNS, [known[name] for name in sorted(known)])
+    sweep(out, *(out / folder for folder in LAYOUT))
+    return [known[name] for name in names]
+
+
+def _check_recipe(recipe: Recipe, *, local: bool) -> None:
+    """Find out now, not once per video, that a package, weights or a device cannot be had."""
+    if local:
+        need("av", "extract")
+    if recipe.weights not in KINDS:
+        raise DataError(f"weights = {recipe.weights!r}, expected one of {', '.join(KINDS)}.")
+    if recipe.weights == "published":
+        for name in WEIGHTS:
+            published_path(name, recipe.folder)
+    if local:
+        load_networks("tiny", recipe.device)
+
+
+def _on_dask(
+    stack: ExitStack,
+    videos: Sequence[Path],
+    out: Path,
+    recipe: Recipe,
+    workers: int | None,
+    scheduler: str | None,
+) -> Iterator[dict[str, str]]:
+    """Rows as the videos finish, in any order; the cluster and its client are closed with `stack`."""
+    dask, distributed = need("dask", "extract"), need("distributed", "extract")
+    stack.enter_context(dask.config.set(DASK))
+    if scheduler is None:
+        cores = os.cpu_count() or 1
+        count = min(len(videos), workers or (1 if recipe.device != "cpu" else max(1, cores // 2)))
+        recipe = replace(recipe, threads=recipe.threads or max(1, cores // count))
+        cluster = distributed.LocalCluster(
+            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=":0"
+        )
+        client = stack.enter_context(distributed.Client(stack.enter_context(cluster)))
+    else:
+        try:
+            client = stack.enter_context(distributed.Client(scheduler, timeout=SCHEDULER_SECONDS))
+        except (OSError, ValueError) as error:
+            raise DataError(f"no Dask scheduler at {scheduler!r} ({error}). Is it running?") from error
+    futures = {  # not pure: each task runs, whatever another run has asked of this scheduler
+        client.submit(extract_one, path.absolute(), out.absolute(), recipe, pure=False): path
+        for path in videos
+    }
+    return _rows(futures, distributed.as_completed(futures))
+
+
+def _rows(futures: Mapping[Any, Path], finished: Iterable[Any]) -> Iterator[dict[str, str]]:
+    for future in finished:
+        if future.status == "error":
+            reason = f"{type(future.exception()).__name__}: {future.exception()}".splitlines()[0]
+            yield {"id": video_id(futures[future]), "status": "failed", "notes": reason}
+        else:
+            yield future.result()

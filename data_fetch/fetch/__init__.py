@@ -1,0 +1,1 @@
+"""From the authors' and others' hosts: annotations, features, videos."""

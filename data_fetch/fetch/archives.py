@@ -1,0 +1,192 @@
+"""Feature arrays out of a zip or tar archive that nobody vouches for.
+
+Nothing is extracted by the name that the archive gives: a member counts only if its path ends in
+`vggish/ID.npy` (or `res152/...`, `r2plus1d_18/...`), and is written to that place below the output folder.
+An archive with absolute paths, `..`, links or devices is refused, and so is one whose members are larger
+than a feature array can be.
+"""
+
+from __future__ import annotations
+
+import lzma
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Final
+
+from tqdm import tqdm
+
+from cmpie_lite.errors import DataError
+from cmpie_lite.support.files import sweep, whole_file
+from data_fetch.layout import LAYOUT, array_fault
+from data_fetch.sources import FEATURES_BYTES
+
+MEMBER_BYTES: Final = 2**20  # the largest array, 80 x 2048 float32, has 655488 bytes with its header
+MAX_MEMBERS: Final = 100_000  # LLP has 3 x 11849
+MAX_OTHER_BYTES: Final = 4 * FEATURES_BYTES  # of a member that is skipped
+ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One entry of an archive."""
+
+    name: str
+    kind: str  # "file", "folder" or what else it is
+    size: int
+    read: Callable[[], IO[bytes]]
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What came out: arrays written now, arrays that were there before, members left alone, bad arrays."""
+
+    written: int
+    kept: int
+    ignored: int
+    bad: dict[tuple[str, str], str]  # (folder, id) -> reason
+
+
+def extract_features(archive: Path, out: Path, progress: bool = True) -> Extraction:
+    """Write the feature arrays of an archive below `out`; arrays that are there already are not read again.
+
+    Each array is checked (float32, shape of its kind, finite) before it takes its name; a bad one is not
+    written but reported. An interrupted run goes on where it was.
+
+    Raises:
+        DataError: not an archive, truncated, hostile, or too large for the disk.
+    """
+    written = kept = ignored = 0
+    bad: dict[tuple[str, str], str] = {}
+    with _open(archive) as members:
+        if isinstance(members, list):  # a zip archive lists its members: look at all before writing any
+            for count, member in enumerate(members, start=1):
+                _place(archive, member, count)
+        bar = tqdm(members, desc="unpack", unit="file", disable=not progress)
+        for count, member in enumerate(bar, start=1):
+            place = _place(archive, member, count)
+            if place is None:
+                ignored += member.kind == "file"
+                continue
+            folder, name = place
+            path = out / folder / f"{name}.npy"
+            if path.is_file():
+                kept += 1
+                continue
+            try:
+                _write_checked(member, folder, path)
+                written += 1
+            except _BadArray as error:
+                bad[folder, name] = str(error)
+    sweep(*(out / folder for folder in LAYOUT))
+    if not (written or kept or bad):
+        raise DataError(
+            f"{archive}: no {', '.join(f'{k}/ID.npy' for k in LAYOUT)} in it. Is it the features?"
+        )
+    return Extraction(written, kept, ignored, bad)
+
+
+class _BadArray(Exception):
+    """An array that is not what its folder asks for; the message is the reason."""
+
+
+def _write_checked(member: Member, folder: str, path: Path) -> None:
+    with member.read() as source:
+        content = source.read(MEMBER_BYTES + 1)  # whatever its header says
+    if len(content) > MEMBER_BYTES:
+        raise DataError(f"{member.name}: more than {MEMBER_BYTES} bytes, refused.")
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+        reason = array_fault(temporary, folder)
+        if reason:
+            raise _BadArray(reason)
+
+
+def _place(archive: Path, member: Member, count: int) -> tuple[str, str] | None:
+    """Folder and id of a feature array; None for other files; hostile members raise."""
+    parts = PurePosixPath(member.name.replace("\\", "/")).parts
+    hostile = (
+        ".." in parts
+        or (parts and (parts[0] == "/" or parts[0].endswith(":")))
+        or "\0" in member.name
+        or member.kind not in ("file", "folder")
+    )
+    if hostile:
+        raise DataError(
+            f"{archive}: member {member.name!r} ({member.kind}) leads out of the folder or is no plain file. "
+            "The archive is refused; whole arrays found before it were kept."
+        )
+    if count > MAX_MEMBERS or member.size > MAX_OTHER_BYTES:
+        raise DataError(
+            f"{archive}: more than {MAX_MEMBERS} members, or one of over {MAX_OTHER_BYTES} bytes. Refused."
+        )
+    if member.kind == "folder" or len(parts) < 2 or parts[-2] not in LAYOUT or "__MACOSX" in parts:
+        return None
+    name = parts[-1].removesuffix(".npy")
+    if name == parts[-1] or not ID.fullmatch(name):
+        return None
+    if member.size > MEMBER_BYTES:
+        raise DataError(
+            f"{archive}: member {member.name!r} unpacks to {member.size} bytes, expected at most "
+            f"{MEMBER_BYTES}. Refused."
+        )
+    return parts[-2], name
+
+
+@contextmanager
+def _open(archive: Path) -> Iterator[Iterable[Member]]:
+    """The members of a zip or tar archive; a library's troubles with it become a `DataError`."""
+    if not archive.is_file():
+        raise DataError(f"{archive}: no such file. Give an archive or folder of features.")
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as bundle:
+                yield [_zip_member(bundle, info) for info in bundle.infolist()]
+        else:
+            with tarfile.open(archive) as tape:
+                yield (_tar_member(tape, info) for info in tape)
+    except DataError:
+        raise
+    except (
+        *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
+        *(ValueError, NotImplementedError, RuntimeError, LookupError, ArithmeticError),
+    ) as error:
+        raise DataError(
+            f"{archive}: not a whole zip or tar archive ({str(error) or type(error).__name__}). Remove it "
+            "and fetch it again."
+        ) from error
+
+
+def _zip_member(bundle: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:
+    mode = info.external_attr >> 16 & 0o170000
+    kind = {0: "file", 0o100000: "file", 0o040000: "folder", 0o120000: "link"}.get(mode, "device")
+    if info.is_dir():
+        kind = "folder"
+    return Member(info.filename, kind, info.file_size, lambda: bundle.open(info))
+
+
+def _tar_member(tape: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
+    checks = {"file": info.isreg(), "folder": info.isdir(), "link": info.issym() or info.islnk()}
+    kind = next((name for name, holds in checks.items() if holds), "device")
+
+    def read() -> Any:
+        return tape.extractfile(info)
+
+    return Member(info.name, kind, info.size, read)
+
+
+def unpacked_bytes(archive: Path) -> int:
+    """About how many bytes an archive holds: what a zip's directory says, three times its size for others.
+
+    Raises:
+        DataError: a zip archive whose directory is damaged.
+    """
+    if archive.is_file() and zipfile.is_zipfile(archive):
+        with _open(archive) as members:
+            return sum(min(member.size, MEMBER_BYTES) for member in members)
+    return min(3 * archive.stat().st_size, FEATURES_BYTES) if archive.is_file() else 0

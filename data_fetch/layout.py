@@ -1,0 +1,136 @@
+"""Feature files in the authors' layout, read without trust: .npy, float32, of their folder's shape."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import numpy as np
+
+from cmpie_lite.errors import DataError
+from cmpie_lite.support.files import whole_file
+
+# The folders of the authors' feature files, with the shape of one video's array.
+LAYOUT: Final = {"vggish": (10, 128), "res152": (80, 2048), "r2plus1d_18": (10, 512)}
+SOURCE_FILE: Final = "source.txt"  # beside the folders: whose features they are where not LLP's own
+
+
+def feature_files(folder: Path) -> Iterator[Path]:
+    """The .npy files of the layout below `folder`, hidden ones left out."""
+    return (path for kind in LAYOUT for path in (folder / kind).glob("[!.]*.npy"))
+
+
+def check_feature(path: Path, kind: str) -> os.stat_result:
+    """Check a feature file of `kind` (a folder of `LAYOUT`) without reading its values; return its status.
+
+    Raises:
+        DataError: missing, not a .npy file, truncated, wrong shape or dtype. The message is the reason only.
+    """
+    with _opened(path, kind) as (file, _):
+        return os.fstat(file.fileno())
+
+
+def read_feature(path: Path, kind: str) -> np.ndarray:
+    """Read a feature file of `kind`: float32 of the shape in `LAYOUT`, values as they are.
+
+    Raises:
+        DataError: as `check_feature`.
+    """
+    shape = LAYOUT[kind]
+    with _opened(path, kind) as (file, fortran):
+        values = np.fromfile(file, np.float32, math.prod(shape))
+    if values.size != math.prod(shape):
+        raise DataError("became shorter while it was read")
+    return values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
+
+
+def array_fault(path: Path, kind: str) -> str | None:
+    """What is wrong with a feature file (missing, shape, dtype, truncated, not finite), or None."""
+    try:
+        values = read_feature(path, kind)
+    except DataError as error:
+        return str(error)
+    broken = int((~np.isfinite(values)).sum())
+    return f"{broken} values are not finite" if broken else None
+
+
+@contextmanager
+def _opened(path: Path, kind: str) -> Iterator[tuple[BinaryIO, bool]]:
+    """The file, standing at its values, and whether they are in Fortran order."""
+    try:
+        if path.exists() and not path.is_file():
+            raise DataError("not a file")
+        with path.open("rb") as file:
+            yield file, _read_header(file, LAYOUT[kind])
+    except FileNotFoundError:
+        raise DataError("missing") from None
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror or error})") from error
+
+
+def _read_header(file: BinaryIO, expected: tuple[int, ...]) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # files of Python 2 are fine
+            first = np.lib.format.read_magic(file) == (1, 0)
+            read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+            shape, fortran, dtype = read(file)
+    except Exception as error:  # numpy's parser raises a dozen kinds
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"not a .npy file ({reason[:100]})") from error
+    if dtype.hasobject:
+        raise DataError("a pickled object array, expected float32; pickles are never loaded")
+    if dtype != np.float32:
+        raise DataError(f"dtype {dtype.str}, expected float32; save it with .astype(numpy.float32)")
+    if shape != expected:
+        raise DataError(f"shape {shape}, expected {expected}")
+    found, size = os.fstat(file.fileno()).st_size - file.tell(), 4 * math.prod(expected)
+    if found != size:
+        raise DataError(f"{found} bytes of values, expected {size}{' (truncated)' if found < size else ''}")
+    return bool(fortran)
+
+
+def read_origin(path: Path) -> str | None:
+    """The text of such a file; None where there is none.
+
+    Raises:
+        DataError: the file is there but is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}. Expected one line of text.") from error
+
+
+def claim(path: Path, text: str, *, occupied: bool, also: Collection[str] = ()) -> None:
+    """Say in `path` that the files beside it are `text`.
+
+    Args:
+        path: the file that says so.
+        text: what the files are, or will be.
+        occupied: whether there are such files already; then `path` must be there, and say so.
+        also: other texts that it may replace.
+
+    Raises:
+        DataError: the files are of another kind, or nothing says of which; the message names both.
+    """
+    before = read_origin(path)
+    if before is None and occupied:
+        raise DataError(
+            f"{path.parent} holds files, but no {path.name} that says what they are: {text!r} would mix with "
+            "them. Choose another --out."
+        )
+    if before not in (None, text, *also):
+        else_ = "" if occupied else f", or delete {path.name}: no such files are there yet"
+        raise DataError(
+            f"{path.parent} holds {before!r}, as {path.name} says, not {text!r}. Choose another --out{else_}."
+        )
+    with whole_file(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")

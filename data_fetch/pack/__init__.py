@@ -1,0 +1,1 @@
+"""From a folder of feature files to a packed store."""

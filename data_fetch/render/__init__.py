@@ -1,0 +1,1 @@
+"""Clips made here: scenes with known events, drawn and played."""

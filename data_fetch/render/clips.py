@@ -1,0 +1,153 @@
+"""`python -m data_fetch render`: real mp4 clips of known events, with annotation files in LLP's own format.
+
+    OUT/videos/render00000.mp4 ...     picture and sound of ten seconds
+    OUT/videos/source.txt              that these are rendered clips, their seed, size and frame rate
+    OUT/annotations/AVVP_*.csv         weak labels of three splits, dense labels of val and test
+
+The path from pixels and samples to scores can so be run, watched and heard without any download.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+from tqdm import tqdm
+
+from cmpie_lite.errors import DataError
+from cmpie_lite.labels import CLASS_INDEX, NUM_SEGMENTS, SEGMENT_SECONDS
+from cmpie_lite.support.extras import need
+from cmpie_lite.support.files import sweep, whole_file
+from data_fetch.layout import SOURCE_FILE, claim
+from data_fetch.render.scenes import Scene, draw, make_scene, play
+
+SECONDS: Final = NUM_SEGMENTS * SEGMENT_SECONDS
+SOUND_RATE: Final = 16_000
+WEAK_FILES: Final = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
+
+
+def render_set(
+    out: Path,
+    counts: Mapping[str, int],
+    *,
+    seed: int = 0,
+    size: int = 64,
+    fps: float = 24.0,
+    progress: bool = True,
+) -> dict[str, Scene]:
+    """Render clips for three splits, and write their annotations; clips that are there are kept.
+
+    A folder holds clips of one seed, size and frame rate, which stand in `videos/source.txt`.
+
+    Args:
+        out: folder of `videos` and `annotations`.
+        counts: number of clips of "train", "val" and "test".
+        seed: at least 0; a clip's scene depends on it and on the clip's number, on nothing else.
+        size: width and height, pixels, even.
+        fps: frames per second.
+
+    Returns:
+        The scene of each id, such as "render00000_0_10".
+
+    Raises:
+        DataError: a number that cannot be, a folder of other clips, or one that cannot be written.
+    """
+    need("av", "extract")
+    _check_numbers(size, fps, SECONDS, seed)
+    if set(counts) != set(WEAK_FILES) or any(not 0 < n < 30_000 for n in counts.values()):
+        raise DataError(f"counts = {dict(counts)!r}, expected 1 to 29999 clips for each of train, val, test.")
+    scenes: dict[str, dict[str, Scene]] = {}
+    for split, name in enumerate(WEAK_FILES):
+        numbers = range(30_000 * split, 30_000 * split + counts[name])
+        scenes[name] = {f"render{n:05d}_0_10": make_scene(seed, n) for n in numbers}
+    everything = {video: scene for split in scenes.values() for video, scene in split.items()}
+    videos = out / "videos"
+    made = f"rendered clips of seed {seed}, {size} x {size} pixels, {float(fps)} frames per second"
+    claim(videos / SOURCE_FILE, made, occupied=any(videos.glob("[!.]*.mp4")))
+    _write_annotations(out / "annotations", scenes)
+    for video, scene in tqdm(everything.items(), desc="render", unit="clip", disable=not progress):
+        path = videos / f"{video[:11]}.mp4"
+        if not path.is_file():
+            render_clip(path, scene, size=size, fps=fps, seed=seed)
+    sweep(videos)
+    return everything
+
+
+def render_clip(
+    path: Path,
+    scene: Scene,
+    *,
+    size: int = 64,
+    fps: float = 24.0,
+    seconds: float = SECONDS,
+    seed: int = 0,
+    sound: bool = True,
+) -> None:
+    """Write one mp4: H.264 (MPEG-4 where libx264 is missing) and AAC, atomically.
+
+    Raises:
+        DataError: a size, frame rate, duration or seed that cannot be, or a folder that cannot be written.
+    """
+    av = need("av", "extract")
+    _check_numbers(size, fps, seconds, seed)
+    codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
+    options = {"crf": "18", "preset": "veryfast"} if codec == "libx264" else {"qscale": "3"}
+    rate = Fraction(fps).limit_denominator(1001)
+    with whole_file(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
+        picture: Any = container.add_stream(codec, rate=rate, options=options)
+        picture.width = picture.height = size
+        picture.pix_fmt = "yuv420p"
+        picture.codec_context.thread_count = 1
+        if sound:
+            voice: Any = container.add_stream("aac", rate=SOUND_RATE, layout="mono")
+            voice.bit_rate = 96_000
+        for i in range(round(seconds * rate)):
+            frame = av.VideoFrame.from_ndarray(draw(scene, float(i / rate), size), format="rgb24")
+            container.mux(picture.encode(frame))
+        container.mux(picture.encode(None))
+        if sound:
+            samples = play(scene, seconds, SOUND_RATE, seed)
+            block = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+            block.sample_rate, block.pts, block.time_base = SOUND_RATE, 0, Fraction(1, SOUND_RATE)
+            container.mux(voice.encode(block))
+            container.mux(voice.encode(None))
+
+
+def _check_numbers(size: int, fps: float, seconds: float, seed: int) -> None:
+    if size < 16 or size % 2 or not 1 <= fps <= 240 or not 0 < seconds <= 3600 or seed < 0:
+        raise DataError(
+            f"size = {size}, fps = {fps}, seconds = {seconds}, seed = {seed}: expected an even size >= 16, "
+            "1 to 240 frames per second, at most an hour, and a seed >= 0."
+        )
+
+
+def _write_annotations(folder: Path, scenes: Mapping[str, Mapping[str, Scene]]) -> None:
+    weak = {
+        name: [(video, ",".join(_labels(scene))) for video, scene in split.items()]
+        for name, split in scenes.items()
+    }
+    for name, file in WEAK_FILES.items():
+        _write_tsv(folder / file, ("filename", "event_labels"), weak[name])
+    every = [row for rows in weak.values() for row in rows]
+    _write_tsv(folder / "AVVP_dataset_full.csv", ("filename", "event_labels"), every)
+    columns = ("filename", "onset", "offset", "event_labels")
+    for modality in ("audio", "visual"):
+        rows = [
+            (video, f"{event.onset:g}", f"{event.offset:g}", event.label)
+            for name in ("val", "test")
+            for video, scene in scenes[name].items()
+            for event in getattr(scene, modality)
+        ]
+        _write_tsv(folder / f"AVVP_eval_{modality}.csv", columns, rows)
+
+
+def _labels(scene: Scene) -> list[str]:
+    return sorted({event.label for event in scene.audio + scene.visual}, key=CLASS_INDEX.__getitem__)
+
+
+def _write_tsv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    with whole_file(path) as temporary:
+        lines = ["\t".join(row) for row in (columns, *rows)]
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,0 +1,52 @@
+"""Tables of what was done, as csv files, and the disk space that a download needs."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cmpie_lite.errors import DataError
+from cmpie_lite.support.files import whole_file
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Raise `DataError` where the disk of `folder` has fewer than `needed` bytes free."""
+    existing = next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise DataError(
+            f"{folder}: {what} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free. "
+            "Free some space, or choose another disk with --out."
+        )
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Write a csv file with a header, atomically."""
+    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read a csv file of `write_rows`; an absent file is an empty one.
+
+    Raises:
+        DataError: the file is not such a csv file.
+    """
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            rows = list(reader)
+            found = tuple(reader.fieldnames or ())
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a readable csv file ({error}). Remove it and run again.") from error
+    if found != tuple(columns) or any(None in row or None in row.values() for row in rows):
+        raise DataError(
+            f"{path}: columns {list(found)}, expected {list(columns)} in every row. Remove it and run again."
+        )
+    return rows
