@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 NOTEBOOKS := $(filter-out notebooks/out.ipynb,$(wildcard notebooks/*.ipynb))
@@ -12,19 +13,24 @@ CHAPTERS := $(filter-out $(PARAMETERISED),$(NOTEBOOKS))
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint unit nbval notebooks book check-book print bench clean
+.PHONY: help setup reproduce test lint unit nbval notebooks book check-book print bench gpu clean
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(READY) ## set up .venv from requirements.txt
 
-$(READY): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "Python %d.%d found, 3.11 or newer needed: make PYTHON=python3.12 ..." % v[:2])'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -r requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+$(LOCKED): requirements.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and "Python %d.%d found, expected 3.11, 3.12 or 3.13: make PYTHON=python3.12 ..." % v[:2])'
+	@echo "Setting up $(VENV) from requirements.txt: about 170 packages, 2 GB with the CPU build of PyTorch (5 GB with its CUDA"
+	@echo "libraries, which PyPI's Linux wheel brings; requirements.txt says how to do without). This takes a few minutes."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --progress-bar on -r requirements.txt
+	@touch $@
+
+$(READY): $(LOCKED) pyproject.toml # the package itself: seconds
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 reproduce: $(READY) ## train CM-PIE, 40 epochs, on the embedded data (or on LLP where data/llp is packed)
@@ -61,6 +67,9 @@ bench: $(READY) ## the benchmarks: ratios measured in one run
 	$(RUN) python -m tests.benchmarks.bench_metrics
 	$(RUN) python -m tests.benchmarks.bench_train
 	$(RUN) python -m tests.benchmarks.bench_store --small
+
+gpu: $(READY) ## everything that waits for a GPU, in the order of its worth: make gpu OUT=folder MINUTES=9
+	$(RUN) python -m tests.benchmarks.gpu_run --out "$(or $(OUT),out/gpu_reports)" --minutes $(or $(MINUTES),9)
 
 clean: ## remove what the other targets made, .venv too
 	rm -rf $(VENV) _build out notebooks/out.ipynb .pytest_cache .mypy_cache .ruff_cache .hypothesis

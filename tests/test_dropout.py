@@ -41,6 +41,17 @@ def test_the_four_numbers_cut_from_one_are_uniform_and_apart() -> None:
         assert ((counts - n / 64) ** 2 / (n / 64)).sum() < 63 + 5 * 11.2
 
 
+def test_old_versions_cut_the_same_numbers_without_a_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch 2.6 to 2.10 cannot view another dtype under vmap: the seeds axis draws the same masks there."""
+    drawn = {}
+    for known in (True, False):
+        monkeypatch.setattr("cmpie_lite.support.dropout.VMAP_KNOWS_VIEWS", known)
+        torch.manual_seed(3)
+        drawn[known] = random_integers(4001)
+    assert drawn[True].dtype == drawn[False].dtype == torch.int16
+    assert torch.equal(drawn[True], drawn[False])
+
+
 @pytest.mark.parametrize("shape", [(), (1,), (7,), (2, 3, 5), (4, 0), (3, 8)])
 def test_any_shape_and_dtype(shape: tuple[int, ...]) -> None:
     for dtype in (torch.float32, torch.float64, torch.bfloat16):

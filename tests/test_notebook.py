@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import nbformat
@@ -73,7 +74,7 @@ def test_check_same_compares_values_and_gradients(capsys: pytest.CaptureFixture[
 
 def test_footer_names_versions(capsys: pytest.CaptureFixture[str]) -> None:
     environment_footer()
-    assert f"torch {torch.__version__}" in capsys.readouterr().out
+    assert f"torch {metadata.version('torch')}" in capsys.readouterr().out
 
 
 # ---------- example clip, figures, widgets ----------

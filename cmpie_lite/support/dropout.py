@@ -11,6 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 STEPS = 2**16  # a mask is drawn from integers of 16 bits, so probabilities are multiples of 1 / STEPS
+# Before 2.11 vmap has no rule for a view of another dtype, and the seeds axis needs one.
+VMAP_KNOWS_VIEWS = torch.__version__ >= (2, 11)
 
 
 class Dropout(nn.Module):
@@ -51,4 +53,7 @@ class Dropout(nn.Module):
 def random_integers(number: int) -> Tensor:
     """So many uniform integers of 16 bits, four of them cut from each 64-bit number that is drawn."""
     wide = torch.randint(-(2**63), 2**63 - 1, (-(-number // 4),))  # without its largest value, one in 2^64
-    return wide.view(torch.int16)[:number]
+    if VMAP_KNOWS_VIEWS:
+        return wide.view(torch.int16)[:number]
+    quarters = [(wide >> bits).to(torch.int16) for bits in (0, 16, 32, 48)]  # the same numbers, more slowly
+    return torch.stack(quarters, dim=-1).flatten()[:number]

@@ -1,6 +1,7 @@
 """How fast features are extracted, where the time goes, and what a second Dask worker brings.
 
     python -m tests.benchmarks.bench_extract [--clips 2] [--weights random] [--device cpu] [--size 320]
+                                            [--workers 2]
 
 Clips of ten seconds are rendered first. One process on one thread times each step on every clip, in seconds
 of its core, so that other work on the machine does not count; then the same clips pass through one and
@@ -90,6 +91,7 @@ def main() -> None:
     parser.add_argument("--weights", choices=("random", "tiny"), default="random")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--size", type=int, default=320, help="pixels of a clip's sides")
+    parser.add_argument("--workers", type=int, default=2, help="most Dask workers; 0: without Dask")
     args = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as name:
@@ -108,11 +110,12 @@ def main() -> None:
         print(f"{'all':20s}{total / len(videos):8.3f} s a clip: {length / total:.2f} s of video per second\n")
         recipe = Recipe(weights=args.weights, device=args.device, threads=1)
         walls = {}
-        for workers in (1, 2):
+        for workers in range(1, args.workers + 1):
             walls[workers] = on_dask(videos, recipe, workers, folder / f"feats{workers}")
             rate = length / walls[workers]
             print(f"{workers} Dask worker(s): {walls[workers]:.1f} s, {rate:.2f} s of video per second")
-        print(f"a second worker makes it {walls[1] / walls[2]:.2f} times as fast")
+        if args.workers > 1:
+            print(f"{args.workers} workers make it {walls[1] / walls[args.workers]:.2f} times as fast")
 
 
 if __name__ == "__main__":
