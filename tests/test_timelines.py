@@ -11,14 +11,11 @@ import torch
 from cmpie_lite.decoding import Predictions
 from cmpie_lite.labels import CLASS_INDEX
 from cmpie_lite.metrics import SCORES, parsing_scores
+from cmpie_lite.notebook.charts import curve_panels, score_bars, segment_maps, stacked_bars
+from cmpie_lite.notebook.style import WIDTH
 from cmpie_lite.notebook.timelines import (
-    WIDTH,
     case_timeline,
-    curve_panels,
-    runs,
-    score_bars,
-    segment_maps,
-    stacked_bars,
+    spans,
     video_timeline,
 )
 from cmpie_lite.notebook.widgets import threshold_widget
@@ -33,10 +30,10 @@ def one_video() -> tuple[torch.Tensor, torch.Tensor]:
     return audio, visual
 
 
-def test_runs_are_starts_and_lengths() -> None:
-    assert runs([1, 1, 0, 1]) == [(0, 2), (3, 1)]
-    assert runs(np.zeros(4, bool)) == []
-    assert runs(torch.ones(10).bool()) == [(0, 10)]
+def test_spans_are_starts_and_lengths() -> None:
+    assert spans([1, 1, 0, 1]) == [(0, 2), (3, 1)]
+    assert spans(np.zeros(4, bool)) == []
+    assert spans(torch.ones(10).bool()) == [(0, 10)]
 
 
 def drawn(figure: object) -> set[tuple[float, float]]:
@@ -76,7 +73,7 @@ def test_other_figures_hold_their_numbers_and_fit_the_page() -> None:
     bars = stacked_bars({"one": [1, 2], "two": [3, 4]}, ["x", "y"], "count")
     assert [bar.get_x() for bar in bars.axes[0].containers[1].patches] == [1, 2]
     maps = segment_maps({"A": torch.tensor([[0.25, 0.75], [1.0, 0.0]])})
-    assert [text.get_text() for text in maps.axes[0].texts] == ["0.25", "0.75", "1.00", "0.00"]
+    assert [text.get_text() for text in maps.axes[0].texts] == [".25", ".75", "1.00", ".00"]
     assert all(figure.get_figwidth() == WIDTH for figure in (lines, bars, maps))
 
 

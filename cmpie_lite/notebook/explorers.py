@@ -55,6 +55,9 @@ def timeline_explorer(
             where what passes 1 counts as 1 (no threshold is higher), `true_audio` and `true_visual` (T, C)
             bool.
         classes: the C class names.
+
+    Raises:
+        ValueError: if a probability lies outside [0, 1].
     """
     data = [
         {
@@ -79,7 +82,11 @@ def attention_explorer(
     step_name: str = "Head",
     title: str = "Attention weights",
 ) -> Html:
-    """Heat maps (H, Q, K) with a slider over H (heads, by default) and one over the queries Q."""
+    """Heat maps (H, Q, K) with a slider over H (heads, by default) and one over the queries Q.
+
+    Raises:
+        ValueError: if the weights are not (H, Q, K) for these labels.
+    """
     values = np.asarray(weights, dtype=np.float64)
     if values.ndim != 3 or values.shape[1:] != (len(row_labels), len(column_labels)):
         raise ValueError(
@@ -99,7 +106,11 @@ def attention_explorer(
 
 
 def weights_explorer(weights: Any, labels: Sequence[str], title: str = "Segment weights") -> Html:
-    """Bars (N, T) with a slider over N; `labels` names the N rows."""
+    """Bars (N, T) with a slider over N; `labels` names the N rows.
+
+    Raises:
+        ValueError: if the weights are not (N, T) for these labels.
+    """
     values = np.asarray(weights, dtype=np.float64)
     if values.ndim != 2 or len(values) != len(labels):
         raise ValueError(

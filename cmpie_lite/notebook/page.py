@@ -13,26 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cmpie_lite.labels import NUM_SEGMENTS
+from cmpie_lite.notebook.style import SETTINGS
 
 PACKAGES = ("torch", "numpy", "matplotlib", "ipywidgets", "cmpie-lite")
-
-
-# Dark text on a white card: readable on a light and on a dark page. Nothing in it depends on the date.
-STYLE: dict[str, Any] = {
-    "figure.facecolor": "white",
-    "figure.dpi": 110,
-    "image.cmap": "cividis",
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.color": "#1d2733",
-    "axes.labelcolor": "#1d2733",
-    "xtick.color": "#1d2733",
-    "ytick.color": "#1d2733",
-    "svg.hashsalt": "cmpie",
-}
 
 
 def plot_style() -> None:
@@ -42,7 +25,7 @@ def plot_style() -> None:
 
     pyplot.close(pyplot.figure())  # loads the backend: a notebook's own draws Figures inline from now on
     settings: Any = matplotlib.rcParams
-    settings.update(STYLE)
+    settings.update(SETTINGS)
 
 
 def source_banner(source: str, videos: Mapping[str, int]) -> None:

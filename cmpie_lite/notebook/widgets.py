@@ -22,7 +22,7 @@ BAR = "background:#00224e;height:0.9em;display:inline-block;vertical-align:middl
 
 
 def bars(values: npt.ArrayLike, labels: Sequence[str], top: float = 1.0) -> str:
-    """One row a value: its label, a bar as long as value / top, and the number."""
+    """One row per value: its label, a bar as long as value / top, and the number."""
     rows = [
         f"<tr><td style='text-align:right;padding-right:0.6em'>{escape(label)}</td>"
         f"<td style='width:24em'><span style='{BAR};width:{22 * value / top:.2f}em'></span>"
@@ -76,7 +76,7 @@ def weights_widget(weights: npt.ArrayLike, labels: Sequence[str], step_name: str
     """One slider over the rows of weights (N, T), and that row as bars.
 
     Raises:
-        ValueError: if there is not one label a row.
+        ValueError: if there is not one label per row.
     """
     values = np.asarray(weights, dtype=float)
     if values.ndim != 2 or len(values) != len(labels):
@@ -101,7 +101,7 @@ def threshold_widget(
     """A video, a threshold and the gate: that video's events, and the ten scores over all videos.
 
     Raises:
-        ValueError: if there is not one id a video.
+        ValueError: if there is not one id per video.
     """
     if len(ids) != len(true_audio):
         raise ValueError(f"{len(ids)} ids for {len(true_audio)} videos, expected one each.")
@@ -117,7 +117,7 @@ def threshold_widget(
         for c, name in enumerate(CLASSES):
             tracks = [(m, pred[m][n, :, c].tolist(), truth[m][n, :, c].tolist()) for m in truth]
             if any(any(p) or any(y) for _, p, y in tracks):
-                rows += [strip(f"{name}, {m}", p, y) for m, p, y in tracks]
+                rows += [track_row(f"{name}, {m}", p, y) for m, p, y in tracks]
         scores = parsing_scores(*pred.values(), *truth.values()).percent()
         table = "".join(f"<td style='padding:0 0.5em'>{k}<br><b>{v:.1f}</b></td>" for k, v in scores.items())
         view.value = (
@@ -131,7 +131,7 @@ def threshold_widget(
     return VBox([video, threshold, gate, view])
 
 
-def strip(label: str, pred: Sequence[bool], true: Sequence[bool]) -> str:
+def track_row(label: str, pred: Sequence[bool], true: Sequence[bool]) -> str:
     """A row of segments: filled where predicted, underlined where true."""
     cells = [
         f"<td style='width:1.6em;height:1em;background:{'#00224e' if p else '#eee'};"
