@@ -12,4 +12,8 @@ class DataError(ValueError):
 
 
 class CheckpointError(ValueError):
-    """A checkpoint is corrupt, or does not belong to the run that asks for it, or cannot be written."""
+    """A checkpoint is corrupt, or does not belong to the run that asks for it."""
+
+
+class WriteError(ValueError):
+    """A file cannot be written; what stood in its place before is untouched."""

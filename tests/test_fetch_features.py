@@ -14,7 +14,7 @@ import pytest
 from fetch_server import Host, serve
 
 from cmpie_lite.errors import DataError
-from cmpie_lite.support.files import PART, SWEEP_SECONDS, whole_file
+from cmpie_lite.support.files import PART, STALE_SECONDS, whole_file
 from data_fetch import tables as files
 from data_fetch.fetch import features as module
 from data_fetch.fetch.archives import extract_features
@@ -213,7 +213,7 @@ def test_what_a_killed_unpack_leaves_is_no_video_and_goes_in_time(tmp_path: Path
     for path in (old, young, hidden):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")
-    past = time.time() - SWEEP_SECONDS - 60
+    past = time.time() - STALE_SECONDS - 60
     os.utime(old, (past, past))
     report = fetch(out, source=archive)
     assert (report.complete, report.missing) == (3, ())

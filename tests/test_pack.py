@@ -469,8 +469,12 @@ def test_rows_cut_anywhere_go_on(
     assert files_of(out) == files_of(feats.parent / "whole")
 
 
+@pytest.mark.parametrize(
+    ("nth", "left"),  # each split's stamp goes to the disk, then its file
+    [(3, ("val", "test")), (4, ("test",))],
+)
 def test_full_disk_keeps_the_old_store_and_what_is_packed(
-    feats: Path, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
+    feats: Path, annotations: Annotations, monkeypatch: pytest.MonkeyPatch, nth: int, left: tuple[str, ...]
 ) -> None:
     run(feats, annotations, feats.parent / "whole")
     out = feats.parent / "store"
@@ -480,7 +484,7 @@ def test_full_disk_keeps_the_old_store_and_what_is_packed(
     def full(descriptor: int) -> None:
         nonlocal calls
         calls += 1
-        if calls == 2:  # the end of val
+        if calls == nth:
             raise OSError(errno.ENOSPC, "No space left on device")
         really(descriptor)
 
@@ -491,7 +495,7 @@ def test_full_disk_keeps_the_old_store_and_what_is_packed(
     assert {name: content for name, content in files_of(out).items() if "/" not in name} == before
     count = counting(monkeypatch, None)
     run(feats, annotations, out)
-    assert count() == 3 * SIZES["test"]
+    assert count() == 3 * sum(SIZES[name] for name in left)
     assert files_of(out) == files_of(feats.parent / "whole")
 
 

@@ -12,7 +12,7 @@ import pytest
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.annotations import read_annotations
 from cmpie_lite.data.store_files import open_store
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.events import Event
 from cmpie_lite.labels import CLASS_INDEX, CLASSES, NUM_SEGMENTS
 from cmpie_lite.results.metric_tables import trivial_references
@@ -126,7 +126,7 @@ def test_impossible_clips_are_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError, match="1 to 29999 clips"):
             render_set(tmp_path, counts)
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(WriteError, match="cannot be written"):
         render_clip(tmp_path / "file" / "a.mp4", scene)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 

@@ -18,10 +18,11 @@ import torch
 from cmpie_lite.config import ModelConfig, TrainConfig
 from cmpie_lite.data.store import FeatureStore, Split
 from cmpie_lite.decoding import Predictions, decode
-from cmpie_lite.errors import CheckpointError, ConfigError, DataError
+from cmpie_lite.errors import CheckpointError, ConfigError, DataError, WriteError
 from cmpie_lite.experiments.record import write_record
 from cmpie_lite.support import files
 from cmpie_lite.support.fields import override
+from cmpie_lite.support.files import PART
 from cmpie_lite.systems.rows import SYSTEMS
 from cmpie_lite.training.checkpoint import read_checkpoint, write_checkpoint
 from cmpie_lite.training.evaluate import evaluate, predict
@@ -231,7 +232,7 @@ def test_what_cannot_be_saved_or_scored_is_said_before_the_first_epoch(
         "cmpie_lite.training.loop.train_epoch", lambda *_: pytest.fail("an epoch was trained")
     )
     (tmp_path / "file").touch()
-    with pytest.raises(CheckpointError, match="cannot write"):
+    with pytest.raises(WriteError, match=r"cannot be written .*another folder"):
         train(TINY, RECIPE, store, folder=tmp_path / "file" / "run")
     blind = FeatureStore(
         store.train, replace(store.val, dense_audio=None, dense_visual=None), store.test, source="planted"
@@ -295,12 +296,12 @@ FULL_DISK = """
     from pathlib import Path
     import torch
     from cmpie_lite.training.checkpoint import write_checkpoint
-    from cmpie_lite.errors import CheckpointError
+    from cmpie_lite.errors import WriteError
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     try:
         write_checkpoint(Path(sys.argv[1]), {"x": torch.ones(100_000)}, {})
-    except CheckpointError as error:
+    except WriteError as error:
         print(error)
 """
 
@@ -312,7 +313,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(FULL_DISK), path], capture_output=True, text=True, check=True
     )
-    assert "cannot write" in done.stdout
+    assert "cannot be written (File too large" in done.stdout
     assert "MB free" in done.stdout
     assert read_checkpoint(path)[1] == {"epoch": 1}
     assert os.listdir(tmp_path) == ["model.safetensors"]
@@ -320,7 +321,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_killed_writer_leaves_nothing_for_ever(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    old, young = (tmp_path / f".{path.name}.{name}.part" for name in ("old", "young"))
+    old, young = (tmp_path / f".{path.name}-{name}{PART}" for name in ("old", "young"))
     for partial in (old, young):
         partial.touch()
     os.utime(old, (0, 0))

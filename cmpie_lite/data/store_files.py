@@ -32,9 +32,9 @@ from cmpie_lite.data.store import (
     digest_of_hashes,
     split_bytes,
 )
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.labels import CLASSES
-from cmpie_lite.support.files import alone_in, file_hash, write_file
+from cmpie_lite.support.files import alone_in, file_hash, replace_file, whole_file
 
 MANIFEST: Final = "store.json"
 
@@ -58,9 +58,10 @@ def write_store(folder: str | Path, store: FeatureStore) -> None:
             staging.mkdir(exist_ok=True)
             for name, split in store.splits.items():
                 check_finite(split)
-                write_file(staging / f"{name}.safetensors", split_bytes(split))
+                with whole_file(staging / f"{name}.safetensors") as path, path.open("wb") as file:
+                    file.writelines(split_bytes(split))
             install(staging, folder, store.source, store.creation, counts)
-    except OSError as error:
+    except (OSError, WriteError) as error:
         raise DataError(
             f"Cannot write a store to {folder}: {error}. Free space or choose another folder."
         ) from error
@@ -88,7 +89,7 @@ def install(
         "classes": list(CLASSES),
         "creation": dict(creation),
     }
-    write_file(staging / MANIFEST, [json.dumps(manifest, indent=1, allow_nan=False).encode()])
+    replace_file(staging / MANIFEST, json.dumps(manifest, indent=1, allow_nan=False).encode())
     (folder / MANIFEST).unlink(missing_ok=True)
     for path in (*files.values(), staging / MANIFEST):
         os.replace(path, folder / path.name)

@@ -6,54 +6,95 @@ import errno
 import hashlib
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from cmpie_lite.errors import CheckpointError, DataError
+from cmpie_lite.errors import DataError, WriteError
 
-STALE_SECONDS: Final = 3600.0
-SWEEP_SECONDS: Final = 600.0
+PART: Final = ".part"  # of temporary files, whose names also begin with a dot
+STALE_SECONDS: Final = 3600.0  # a temporary file that has not changed for so long has no living writer
+DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+DISK_ERRORS: Final = (*DISK_FULL, errno.EFBIG, errno.EIO, errno.EROFS, errno.EISDIR)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in `path`'s folder; on success it becomes `path`, on failure it is removed.
+
+    Its bytes are on the disk before it takes its place, so a reader, a kill or a full disk sees the old file
+    or the new one, nothing between. The folder is made where it is missing.
+
+    Example:
+        >>> with whole_file(Path("a.txt")) as temporary:
+        ...     _ = temporary.write_text("complete or not at all")
+
+    Raises:
+        WriteError: the folder cannot be written, or the disk is full; the old file is then still there.
+    """
+    temporary = path.with_name(f".{path.name}-{uuid4().hex}{PART}")  # process ids repeat between machines
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(exist_ok=False)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield temporary
+        with temporary.open("r+b") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:  # not of this file: the block does other things too
+            raise
+        raise cannot_write(path, error) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, a kill or a full disk sees the old content or the new, nothing between.
+    """Write a `whole_file` of this content, and remove what killed processes left beside it.
 
     Raises:
-        CheckpointError: if it cannot be written; the old file is then still there, and no partial one.
+        WriteError: as `whole_file`.
     """
-    partial = path.with_name(f".{path.name}.{uuid4().hex}.part")  # process ids repeat between machines
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for old in path.parent.glob(f".{path.name}.*.part"):  # of a process that was killed here
-            with suppress(OSError):
-                if time.time() - old.stat().st_mtime > STALE_SECONDS:
-                    old.unlink()
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
+    _remove_stale(path.parent.glob(f".{escape(path.name)}-*{PART}"))
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def sweep(*folders: Path) -> None:
+    """Remove temporary files that killed processes left: those that have not changed for an hour."""
+    _remove_stale(path for folder in folders for path in folder.glob(f".*{PART}"))
+
+
+def _remove_stale(partials: Iterable[Path]) -> None:
+    for path in partials:
         with suppress(OSError):
-            partial.unlink()
-        advice = "make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that"
-        here = next(p for p in (path.parent, *path.parent.parents) if p.exists())
-        free = shutil.disk_usage(here).free
-        raise CheckpointError(
-            f"cannot write {path} ({len(content) / 1e6:.1f} MB, {free / 1e6:.1f} MB free): {error}. "
-            f"What was saved before is untouched: {advice} and start the same run again."
-        ) from error
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
 
 
 def check_writable(folder: Path) -> None:
-    """Raise `CheckpointError` now where a run could not save its first epoch."""
-    replace_file(folder / ".writable", b"")
-    (folder / ".writable").unlink(missing_ok=True)  # another process may do the same
+    """Raise `WriteError` now where a run could not save its first epoch."""
+    probe = folder / ".writable"
+    replace_file(probe, b"")
+    probe.unlink(missing_ok=True)  # two that begin the same run share it: the other may have removed it
+
+
+def cannot_write(path: Path, error: OSError) -> WriteError:
+    """What to say, and what to advise, where the system refuses to write a file."""
+    here = next(p for p in (path.absolute().parent, *path.absolute().parents) if p.exists())
+    free = shutil.disk_usage(here).free / 1e6
+    advice = "Make room, and run again" if error.errno in DISK_FULL else "Choose another folder"
+    return WriteError(
+        f"{path}: cannot be written ({error.strerror}; {free:.1f} MB free). {advice}: what was saved before "
+        "is untouched."
+    )
 
 
 LOCK: Final = ".lock"
@@ -63,15 +104,6 @@ def file_hash(path: Path) -> str:
     """The file's sha256, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_file(path: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file and wait until it is on the disk."""
-    with path.open("wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextmanager
@@ -103,47 +135,3 @@ def alone_in(folder: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
-
-
-DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EISDIR)
-
-
-PART: Final = ".part"  # of temporary files, whose names also begin with a dot
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in `path`'s folder; rename it to `path` on success, remove it on failure.
-
-    Example:
-        >>> with whole_file(Path("a.txt")) as temporary:
-        ...     _ = temporary.write_text("complete or not at all")
-
-    Raises:
-        DataError: the folder cannot be written, or the disk is full.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=PART, dir=path.parent)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}). Choose another folder.") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        os.chmod(temporary, 0o644)  # mkstemp's files are private
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise
-        raise DataError(f"{path}: writing failed ({error.strerror}). Make room, and run again.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sweep(*folders: Path) -> None:
-    """Remove temporary files that killed processes left: those that have not changed for ten minutes."""
-    for path in (path for folder in folders for path in folder.glob(f".*{PART}")):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > SWEEP_SECONDS:
-                path.unlink()

@@ -60,7 +60,8 @@ def train(
             no longer a number.
         DataError: if the training split lacks a class or has non-finite features, or validation has no dense
             labels.
-        CheckpointError: if the folder holds another run, or cannot be written.
+        CheckpointError: if the folder holds another run.
+        WriteError: if the folder cannot be written.
     """
     device = check_device(device)
     check_batch(recipe, store.train)

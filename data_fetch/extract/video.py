@@ -188,7 +188,8 @@ def write_features(out: Path, name: str, features: VideoFeatures) -> None:
     """Write one video's arrays in the official layout, each atomically.
 
     Raises:
-        DataError: an array of the wrong shape or with values that are not finite, or a folder not writable.
+        DataError: an array of the wrong shape or with values that are not finite.
+        WriteError: a folder that cannot be written.
     """
     arrays = (features.audio, features.visual_2d, features.visual_3d)
     for (folder, shape), array in zip(LAYOUT.items(), arrays, strict=True):

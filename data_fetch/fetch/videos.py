@@ -89,7 +89,8 @@ def fetch_videos(
         wait: sleeps.
 
     Raises:
-        DataError: a malformed id, a folder that cannot be written, yt-dlp or PyAV not installed.
+        DataError: a malformed id, yt-dlp or PyAV not installed.
+        WriteError: a folder that cannot be written.
     """
     if not 0 <= sleep < float("inf"):
         raise DataError(f"sleep = {sleep}, expected seconds >= 0.")

@@ -21,7 +21,7 @@ from typing import Final, Literal
 from cmpie_lite.data.annotations import Annotations, feature_name
 from cmpie_lite.data.store import FEATURES, SPLITS
 from cmpie_lite.data.store_files import install
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.support.files import alone_in
 from data_fetch.layout import LAYOUT, SOURCE_FILE, read_origin
 from data_fetch.pack.split import BadFile, complete, plan
@@ -120,7 +120,7 @@ def pack(
             creation = {"annotations": annotations.version, "left_out": len({row.id for row in bad})}
             digest = install(staging, out_dir, source, creation, counts)
             shutil.rmtree(staging)
-    except OSError as error:
+    except (OSError, WriteError) as error:
         raise DataError(
             f"Cannot pack to {out_dir}: {error}. What is packed so far is kept: free space and run again."
         ) from error

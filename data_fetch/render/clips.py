@@ -52,7 +52,8 @@ def render_set(
         The scene of each id, such as "render00000_0_10".
 
     Raises:
-        DataError: a number that cannot be, a folder of other clips, or one that cannot be written.
+        DataError: a number that cannot be, a folder of other clips.
+        WriteError: a folder that cannot be written.
     """
     need("av", "extract")
     _check_numbers(size, fps, SECONDS, seed)
@@ -88,7 +89,8 @@ def render_clip(
     """Write one mp4: H.264 (MPEG-4 where libx264 is missing) and AAC, atomically.
 
     Raises:
-        DataError: a size, frame rate, duration or seed that cannot be, or a folder that cannot be written.
+        DataError: a size, frame rate, duration or seed that cannot be.
+        WriteError: a folder that cannot be written.
     """
     av = need("av", "extract")
     _check_numbers(size, fps, seconds, seed)
