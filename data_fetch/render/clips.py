@@ -25,6 +25,15 @@ from data_fetch.render.scenes import Scene, draw, make_scene, play
 
 SECONDS: Final = NUM_SEGMENTS * SEGMENT_SECONDS
 SOUND_RATE: Final = 16_000
+# Equal clips are equal bytes, on a busy machine and on any processor: one thread, no look ahead, no tree of
+# macroblocks, x264's plain C code (its vector code encodes otherwise), no version and no date in the file.
+EXACT: Final = {"flags": "+bitexact", "threads": "1"}
+X264: Final = "threads=1:lookahead-threads=1:sync-lookahead=0:rc-lookahead=0:mbtree=0:asm=0"
+PICTURE: Final = {
+    "libx264": EXACT | {"crf": "18", "preset": "veryfast", "x264-params": X264},
+    "mpeg4": EXACT | {"qscale": "3"},
+}
+CONTAINER: Final = {"fflags": "+bitexact"}
 WEAK_FILES: Final = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
 
 
@@ -95,15 +104,17 @@ def render_clip(
     av = need("av", "extract")
     _check_numbers(size, fps, seconds, seed)
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-    options = {"crf": "18", "preset": "veryfast"} if codec == "libx264" else {"qscale": "3"}
     rate = Fraction(fps).limit_denominator(1001)
-    with whole_file(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
-        picture: Any = container.add_stream(codec, rate=rate, options=options)
+    with (
+        whole_file(path) as temporary,
+        av.open(str(temporary), "w", format="mp4", container_options=CONTAINER) as container,
+    ):
+        picture: Any = container.add_stream(codec, rate=rate, options=PICTURE[codec])
         picture.width = picture.height = size
         picture.pix_fmt = "yuv420p"
         picture.codec_context.thread_count = 1
         if sound:
-            voice: Any = container.add_stream("aac", rate=SOUND_RATE, layout="mono")
+            voice: Any = container.add_stream("aac", rate=SOUND_RATE, layout="mono", options=EXACT)
             voice.bit_rate = 96_000
         for i in range(round(seconds * rate)):
             frame = av.VideoFrame.from_ndarray(draw(scene, float(i / rate), size), format="rgb24")
