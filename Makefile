@@ -13,7 +13,7 @@ CHAPTERS := $(filter-out $(PARAMETERISED),$(NOTEBOOKS))
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint unit nbval notebooks book check-book print bench gpu clean
+.PHONY: help setup reproduce test lint unit nbval notebooks address book check-book print bench gpu clean
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ nbval: $(READY) ## run every chapter and compare its outputs with the committed 
 
 notebooks: $(READY) ## run every chapter again in place (a second run changes nothing)
 	$(RUN) python -m book.tools.execute $(CHAPTERS)
+
+address: $(READY) ## URL=https://github.com/OWNER/NAME: set the book's public address everywhere (URL= takes it away)
+	$(RUN) python -m book.tools.address "$(URL)" $(if $(SITE),--site "$(SITE)")
 
 book: $(READY) ## build the site into _build/html; warnings are errors
 	$(RUN) jupyter-book build . -W -n --keep-going

@@ -20,7 +20,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from book.tools import audit, check_site, diagram, ledger, register  # noqa: E402
-from book.tools.project import repository, source_url  # noqa: E402
 from cmpie_lite.config import ModelConfig  # noqa: E402
 from cmpie_lite.metrics import parsing_scores  # noqa: E402
 from cmpie_lite.notebook import explorers as embed  # noqa: E402
@@ -31,45 +30,6 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = sorted((ROOT / "book").glob("*.md"))
 STATIC = ROOT / "book" / "_static"
-
-
-# ---------- one address ----------
-
-
-def project_files() -> list[Path]:
-    """Every text file of the project, third-party ones left out."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    paths = [ROOT / line for line in listed.stdout.splitlines()]
-    return [
-        p
-        for p in paths
-        if p.is_file() and "vendor" not in p.parts and p.suffix not in (".png", ".npz", ".mp4")
-    ]
-
-
-def test_the_address_stands_in_one_place() -> None:
-    url = repository()["url"]
-    owner_and_name = url.removeprefix("https://github.com/")
-    name = owner_and_name.split("/")[1]
-    pattern = re.compile(
-        rf"(?:github\.com|colab\.research\.google\.com/github|mybinder\.org/v2/gh)/([\w.-]+/{re.escape(name)}\b"
-        r"|[\w.-]+/[\w.-]+(?=/blob/main/notebooks))|(?<=research\.google\.com/github/)([\w.-]+/[\w.-]+)"
-    )
-    wrong = []
-    for path in project_files():
-        for match in pattern.finditer(path.read_text(encoding="utf8", errors="replace")):
-            if (match[1] or match[2]).removesuffix(".git") != owner_and_name:
-                wrong.append(f"{path.relative_to(ROOT)}: {match[0]}")
-    assert not wrong, f"these differ from repository.url in _config.yml ({url}): {wrong}"
-
-
-def test_citation_names_the_same_address() -> None:
-    path = ROOT / "CITATION.cff"
-    if path.exists():
-        stated = yaml.safe_load(path.read_text(encoding="utf8")).get("repository-code", repository()["url"])
-        assert stated == repository()["url"]
 
 
 # ---------- table of contents, configuration ----------
@@ -307,10 +267,6 @@ def test_an_equation_without_a_test_is_a_gap(tmp_path: Path) -> None:
 
 def test_an_equation_labelled_twice_is_a_gap(tmp_path: Path) -> None:
     assert any("labelled 2 times" in gap for gap in ledger.gaps(small_project(tmp_path, cells=2)))
-
-
-def test_source_links_point_into_the_repository() -> None:
-    assert source_url("a/b.py", 3, 9) == f"{repository()['url']}/blob/{repository()['branch']}/a/b.py#L3-L9"
 
 
 def test_no_row_of_the_ledger_is_empty() -> None:

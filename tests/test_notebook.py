@@ -21,6 +21,7 @@ from cmpie_lite.notebook.widgets import attention_widget, weights_widget
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from book.tools.execute import content_id, merge_streams, normalise, setup_cell, takes_parameters
+from book.tools.project import repository
 
 # ---------- checks ----------
 
@@ -167,7 +168,7 @@ def small_notebook() -> nbformat.NotebookNode:
 def test_normalising_leaves_nothing_of_the_moment() -> None:
     notebook = normalise(small_notebook())
     setup, first, second, live = notebook.cells
-    assert setup.source == setup_cell()
+    assert setup.source == setup_cell(repository()["url"])
     assert first.outputs[0].text == "a\nb\n"
     assert len(first.outputs) == 1
     assert "execution" not in first.metadata

@@ -4,6 +4,8 @@
 - A page that holds `<!-- generated: ledger -->` gets the Markdown that `book.tools.ledger.markdown` returns,
   at each build.
 - A notebook cell tagged `live-only` stays out of the page.
+- A link to a source file leads to that module's own page in the site (`book.tools.sources`).
+- Buttons that need the book's public address are there only where `_config.yml` states one.
 - An image below `_static/diagram/` is put into the page itself, so that its lines take the theme's colour.
 """
 
@@ -13,6 +15,7 @@ import html
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +27,14 @@ from sphinx.util import logging
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from book.tools import audit, ledger, register, reproduction  # noqa: E402
+from book.tools import audit, ledger, register, reproduction, sources  # noqa: E402
 
 log = logging.getLogger(__name__)
 
 GENERATORS = {
     "audit": audit.markdown,
     "ledger": ledger.markdown,
+    "package": sources.markdown,
     "register": register.markdown,
     "reproduction": reproduction.markdown,
 }
@@ -83,15 +87,54 @@ class InlineDrawings(Transform):
             node.replace_self(nodes.raw("", figure, format="html"))
 
 
+def only_with_an_address(app: Sphinx, config: Any) -> None:
+    """No button for a repository, an issue or a launch while the book has no address."""
+    options = config.html_theme_options
+    published = bool(options.get("repository_url"))
+    options["use_repository_button"] = options["use_issues_button"] = published
+    if not published:
+        options["launch_buttons"] = {}
+
+
+def linked(text: str, here: str) -> str:
+    """Markdown with its generated parts, and with links to source pages; a wrong one is a warning."""
+    text = MARK.sub(lambda match: GENERATORS[match[1]](), text)
+    try:
+        return sources.with_links(text, here)
+    except LookupError as error:
+        log.warning("%s", error)
+        return text
+
+
 def insert_generated(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put the generated Markdown where a page asks for it; leave out a notebook's cells for live use only."""
-    if app.env.doc2path(docname).endswith(".ipynb"):
-        notebook = json.loads(source[0])
-        for cell in notebook["cells"]:
-            if "live-only" in cell["metadata"].get("tags", []):
-                cell["metadata"]["tags"].append("remove-cell")
-        source[0] = json.dumps(notebook)
-    source[0] = MARK.sub(lambda match: GENERATORS[match[1]](), source[0])
+    """Put in what is generated, and links to source pages; leave out a notebook's cells for live use only."""
+    if not app.env.doc2path(docname).endswith(".ipynb"):
+        source[0] = linked(source[0], docname)
+        return
+    notebook = json.loads(source[0])
+    for cell in notebook["cells"]:
+        if "live-only" in cell["metadata"].get("tags", []):
+            cell["metadata"]["tags"].append("remove-cell")
+        if cell["cell_type"] == "markdown":
+            cell["source"] = linked("".join(cell["source"]), docname)
+    source[0] = json.dumps(notebook)
+
+
+def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """One page for every module, as `sphinx.ext.viewcode` does for what autodoc imports."""
+    if app.builder.name != "html":
+        return
+    sources.modules.cache_clear()
+    for path, module in sources.modules().items():
+
+        def highlighted(text: str) -> str:
+            return app.builder.highlighter.highlight_block(text, "python")
+
+        yield (
+            f"source/{path}",
+            {"title": module.dotted, "body": sources.page(module, highlighted)},
+            "page.html",
+        )
 
 
 def report_gaps(app: Sphinx) -> None:
@@ -120,8 +163,10 @@ def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], d
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_transform(PaperNumbers)
     app.add_transform(InlineDrawings)
+    app.connect("config-inited", only_with_an_address, priority=900)
     app.connect("builder-inited", report_gaps)
     app.connect("source-read", insert_generated)
     app.connect("env-get-outdated", generated_pages)
+    app.connect("html-collect-pages", source_pages)
     app.connect("html-page-context", drop_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -42,10 +42,22 @@ if "google.colab" in sys.modules or os.environ.get("COLAB_RELEASE_TAG"):
         subprocess.run(pip + wanted, check=True)\
 """
 
+NO_ADDRESS = """\
+# No public address yet: where cmpie_lite is missing, the error says what to do.
+import importlib.util
 
-def setup_cell() -> str:
-    """The text of every notebook's first code cell."""
-    return SETUP.format(url=repository()["url"])
+if importlib.util.find_spec("cmpie_lite") is None:
+    raise ModuleNotFoundError(
+        "cmpie_lite is not installed: in the project's folder run `make setup`, or, on "
+        "Colab, upload the folder and run `%pip install jaxtyping safetensors` and "
+        "`%pip install --no-deps FOLDER`, then this cell again"
+    )\
+"""
+
+
+def setup_cell(url: str) -> str:
+    """The text of every notebook's first code cell, for a book with this address (or with none)."""
+    return SETUP.format(url=url) if url else NO_ADDRESS
 
 
 def tags(cell: NotebookNode) -> list[str]:
@@ -70,12 +82,16 @@ def execute(notebook: NotebookNode, folder: Path) -> NotebookNode:
     return client.execute()
 
 
-def normalise(notebook: NotebookNode) -> NotebookNode:
-    """Write the setup cell, and replace whatever differs from run to run or from machine to machine."""
+def normalise(notebook: NotebookNode, url: str | None = None) -> NotebookNode:
+    """Write the setup cell, and replace whatever differs from run to run or from machine to machine.
+
+    The address is the one that `_config.yml` states where `url` is None.
+    """
+    url = repository()["url"] if url is None else url
     taken: set[str] = set()
     for cell in notebook.cells:
         if "setup" in tags(cell):
-            cell.source = setup_cell()
+            cell.source = setup_cell(url)
         cell.id = content_id(cell, taken)
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from book.tools.project import ROOT, source_url
+from book.tools.project import ROOT
 
 # What there is to account for: the paper's numbered equations, then what it uses without printing it.
 EQUATIONS: dict[str, str] = {
@@ -153,7 +153,7 @@ def markdown(root: Path = ROOT) -> str:
     """The ledger as a Markdown table, with links to cells, source lines and tests."""
 
     def links(places: list[Place], shown: int = 3) -> str:
-        parts = [f"[`{p.name}`]({source_url(p.path, p.first, p.last)})" for p in places[:shown]]
+        parts = [f"[`{p.name}`](../{p.path}#{p.name})" for p in places[:shown]]
         more = [f"and {len(places) - shown} more"] if len(places) > shown else []
         return "<br>".join(parts + more) or "**none**"
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def repository() -> dict[str, str]:
-    """The `repository` section of `_config.yml`: url, branch."""
-    return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))["repository"]
+def config(root: Path = ROOT) -> dict[str, Any]:
+    """All of `_config.yml`."""
+    return yaml.safe_load((root / "_config.yml").read_text(encoding="utf8"))
 
 
-def source_url(path: str, first: int | None = None, last: int | None = None) -> str:
-    """The address of a file of the repository, with a range of lines where one is given."""
-    where = repository()
-    lines = f"#L{first}-L{last}" if first else ""
-    return f"{where['url']}/blob/{where['branch']}/{path}{lines}"
+def repository(root: Path = ROOT) -> dict[str, str]:
+    """The `repository` section of `_config.yml`: url (empty while the book is not published), branch."""
+    return config(root)["repository"]

@@ -14,6 +14,7 @@ from chapters import CHAPTERS, EXERCISE, ROOT, cells, markdown, run_with_solutio
 sys.path.insert(0, str(ROOT))
 
 from book.tools.execute import normalise, setup_cell
+from book.tools.project import repository
 
 each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 
@@ -25,7 +26,7 @@ PARTS = {
     "unsaid": r'<div class="unsaid">',
     "recap": r'<div class="recap">',
     "where next": r"\*\*Where next\.\*\*|## Where next",
-    "source link": r"https://github\.com/[\w.-]+/[\w.-]+/blob/main/cmpie_lite/\w+\.py",
+    "source link": r"\]\((\.\./|https://[^)\s]+/blob/[^/)\s]+/)cmpie_lite/[\w/]+\.py[)#]",
 }
 
 
@@ -81,7 +82,7 @@ def test_three_questions_with_one_answer(path: Path) -> None:
 def test_the_first_code_cell_is_the_setup(path: Path) -> None:
     first, *others = [cell for cell in cells(path) if cell["cell_type"] == "code"]
     assert "setup" in first["tags"], "tag the first code cell `setup`; book.tools.execute writes its text"
-    assert first["source"] == setup_cell()
+    assert first["source"] == setup_cell(repository()["url"])
     assert not any("setup" in cell["tags"] for cell in others)
 
 
@@ -89,15 +90,23 @@ def test_the_setup_cell_leaves_torch_alone(monkeypatch: pytest.MonkeyPatch) -> N
     calls: list[list[str]] = []
     monkeypatch.setattr("subprocess.run", lambda command, check: calls.append(command))
     monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
-    exec(setup_cell(), {})
+    exec(setup_cell("https://github.com/owner/name"), {})
     assert calls == []
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    exec(setup_cell(), {})
+    exec(setup_cell("https://github.com/owner/name"), {})
     light, book = calls
     assert light[1:] == ["-m", "pip", "install", "-q", "safetensors", "jaxtyping"]
     assert book[1:6] == ["-m", "pip", "install", "-q", "--no-deps"]
-    assert book[6].startswith("git+https://github.com/")
+    assert book[6] == "git+https://github.com/owner/name"
+
+
+def test_without_an_address_the_setup_cell_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    exec(setup_cell(""), {})  # the package is there: nothing to do
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"`make setup`, or, on Colab, upload the folder"):
+        exec(setup_cell(""), {})
+    assert "http" not in setup_cell("")
 
 
 @each_chapter
