@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.annotations import Annotations, SplitAnnotations, read_annotations
-from cmpie_lite.data.llp_sim import FULL, SimConfig, simulate_features, write_official_layout
+from cmpie_lite.data.llp_sim import FULL, SimConfig, simulate_features
 from cmpie_lite.data.llp_sim_labels import simulate_dense
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.data.store_files import open_store
@@ -27,6 +27,7 @@ from cmpie_lite.systems.rows import SYSTEMS
 from cmpie_lite.training.evaluate import evaluate
 from cmpie_lite.training.loop import train
 from data_fetch.pack.store import pack
+from tests.making import write_official_layout
 
 SOURCE = "LLP ids with simulated features"
 CHUNK = 200

@@ -1,9 +1,8 @@
 """The labels of LLP-sim: which classes a video has, heard or seen, and when.
 
 Drawn from counts over LLP's annotations that ship with the package (`llp_statistics.json`, made by
-`data_fetch.label_statistics`); no video of LLP is in them. A *roll* is one class of one modality of one
-video: ten bools. There are 2**10 of them, so that a class's habits are one table of probabilities per
-modality.
+`data_fetch.label_statistics`); no video of LLP is in them. How likely each event roll is, given such counts,
+is the matter of `llp_sim_rolls`. Three knobs bend what is drawn: `heard_only`, `place`, `label_noise`.
 
 Every video draws from a generator of its own, keyed by (seed, purpose, id): its labels do not depend on which
 other videos there are, nor on their order.
@@ -21,19 +20,24 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from cmpie_lite.data.llp_sim_rolls import (
+    EMPTY,
+    FULL_ROLL,
+    Bools,
+    Reals,
+    all_rolls,
+    iou_factor,
+    raked,
+    shrunk,
+)
 from cmpie_lite.labels import CLASS_INDEX, CLASSES, MODALITIES, NUM_CLASSES, NUM_SEGMENTS
 
-Bools = npt.NDArray[np.bool_]
-Reals = npt.NDArray[np.float64]
 Population = Literal["train", "eval"]  # val and test videos carry more labels each than train videos
 
-NUM_ROLLS = 2**NUM_SEGMENTS
-EMPTY, FULL_ROLL = 0, NUM_ROLLS - 1  # indices into `_rolls()`
 SHAPES = (*MODALITIES, "identical")  # rolls of one modality alone, and rolls that are the same in both
 SITUATIONS = ("alone", "among_others")  # the one class of a video, or one of several
 PRESENCE = ("audible_only", "visible_only", "both")
-PSEUDO_SHAPE = 20.0  # pseudo-counts of the pooled histogram in a class's own
-PSEUDO_SHARE = 5.0  # and of a pooled share in a class's own
+PSEUDO_SHARE = 5.0  # pseudo-counts of a pooled share in a class's own
 
 
 def video_generator(seed: int, purpose: str, video: str = "") -> np.random.Generator:
@@ -89,54 +93,6 @@ def simulate_weak(ids: Sequence[str], population: Population, seed: int) -> Bool
     return weak
 
 
-@lru_cache(maxsize=1)
-def _rolls() -> Bools:
-    """All 2**T rolls (2**T, T); the first is empty, the last full."""
-    return (np.arange(NUM_ROLLS)[:, None] >> np.arange(NUM_SEGMENTS) & 1).astype(bool)
-
-
-@lru_cache(maxsize=1)
-def _roll_features() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Of all rolls: number of runs, first onset, and how many runs last d seconds (2**T, T + 1)."""
-    padded = np.pad(_rolls().astype(int), ((0, 0), (1, 1)))
-    durations = np.zeros((NUM_ROLLS, NUM_SEGMENTS + 1), int)
-    for roll, steps in enumerate(np.diff(padded, axis=1)):
-        lengths = np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
-        np.add.at(durations[roll], lengths, 1)
-    return durations.sum(1), _rolls().argmax(1), durations
-
-
-def _share(counts: npt.ArrayLike, pooled: npt.ArrayLike, pseudo: float = PSEUDO_SHAPE) -> Reals:
-    """A class's histogram shrunk towards the pooled one: (counts + pseudo * pooled share), as shares."""
-    prior = np.asarray(pooled, float) + 1e-3
-    mixed = np.asarray(counts, float) + pseudo * prior / prior.sum()
-    return mixed / mixed.sum()
-
-
-def _roll_shares(shape: Mapping[str, Any], pooled: Mapping[str, Any]) -> Reals:
-    """Probability of each roll that is neither empty nor full, raked until its histograms are the given ones.
-
-    The histograms are of the number of runs and, for one run and for many, of durations and first onsets.
-    """
-    number, onset, durations = _roll_features()
-    partial = (number > 0) & (durations[:, NUM_SEGMENTS] == 0)
-    shares = np.zeros(NUM_ROLLS)
-    runs = _share(shape["runs"], pooled["runs"])
-    for kind, chosen in (("one", partial & (number == 1)), ("many", partial & (number > 1))):
-        wanted = [_share(shape[f"{k}_{kind}"], pooled[f"{k}_{kind}"]) for k in ("durations", "onsets")]
-        counted = [durations[chosen][:, :NUM_SEGMENTS], np.eye(NUM_SEGMENTS)[onset[chosen]]]
-        fit = runs[number[chosen]] / np.bincount(number[chosen])[number[chosen]]
-        for _ in range(20):
-            for want, count in zip(wanted, counted, strict=True):
-                have = fit @ count
-                ratio = want / np.maximum(have / have.sum(), 1e-12)
-                fit = fit * np.prod(ratio ** (count / count.sum(1, keepdims=True)), axis=1)
-            have = np.bincount(number[chosen], fit, minlength=len(runs))
-            fit = fit * (runs / np.maximum(have, 1e-12))[number[chosen]]
-        shares[chosen] = fit
-    return shares / shares.sum()
-
-
 class _Habits(NamedTuple):
     """What one class does in one situation; each entry is a vector of weights for `_draw`."""
 
@@ -156,7 +112,7 @@ def _dense_counts() -> tuple[dict[str, list[_Habits]], Reals]:
     pooled = {
         s: {h: np.sum([c["shapes"][s][h] for c in classes], axis=0) for h in histograms} for s in SHAPES
     }
-    shapes = [{s: _roll_shares(c["shapes"][s], pooled[s]) for s in SHAPES} for c in classes]
+    shapes = [{s: raked(c["shapes"][s], pooled[s]) for s in SHAPES} for c in classes]
     both = [{k: sum(c[s][k] for s in SITUATIONS) for k in c[SITUATIONS[0]]} for c in classes]
     total = {k: sum(c[k] for c in both) for k in both[0]}
 
@@ -164,8 +120,8 @@ def _dense_counts() -> tuple[dict[str, list[_Habits]], Reals]:
         """Shares in a situation lean on the class's in both, and those on the pooled ones."""
 
         def lean(counts: Callable[[Mapping[str, int]], list[int]]) -> Reals:
-            own = _share(counts(both[c]), counts(total), PSEUDO_SHARE)
-            return _share(counts(classes[c][situation]), own, PSEUDO_SHARE)
+            own = shrunk(counts(both[c]), counts(total), PSEUDO_SHARE)
+            return shrunk(counts(classes[c][situation]), own, PSEUDO_SHARE)
 
         def out_of(part: str, whole: str) -> Reals:
             return lean(lambda n: [n[whole] - n[part], n[part]])
@@ -183,43 +139,60 @@ def _dense_counts() -> tuple[dict[str, list[_Habits]], Reals]:
         )
 
     found_habits = {s: [habits(c, s) for c in range(NUM_CLASSES)] for s in SITUATIONS}
-    marginals = (_roll_shares(pooled[m], pooled[m]) for m in MODALITIES)
-    return found_habits, _iou_factor(found["iou_of_different"], *marginals)
+    marginals = (raked(pooled[m], pooled[m]) for m in MODALITIES)
+    return found_habits, iou_factor(found["iou_of_different"], *marginals)
 
 
-def _iou_factor(histogram: Sequence[int], audio: Any, visual: Any) -> Reals:
-    """Share of each bin of IoU over its share if rolls were drawn independently; 0 for identical rolls."""
-    rolls = _rolls().astype(np.float32)
-    shared = rolls @ rolls.T
-    union = rolls.sum(1)[:, None] + rolls.sum(1)[None] - shared
-    bins = np.minimum((shared / np.maximum(union, 1) * len(histogram)).astype(int), len(histogram) - 1)
-    independent = np.outer(audio, visual) * (1 - np.eye(len(rolls)))
-    expected = np.bincount(bins.ravel(), independent.ravel(), minlength=len(histogram))
-    factor = np.asarray(histogram, float) / sum(histogram) / expected
-    return factor[bins] * (1 - np.eye(len(rolls)))
+def simulate_dense(
+    ids: Sequence[str], weak: Bools, seed: int, *, place: float = 1.0, heard_only: float | None = None
+) -> tuple[Bools, Bools]:
+    """Audio and visual event rolls (N, T, C) for given video-level labels (N, C); their union is `weak`.
 
-
-def simulate_dense(ids: Sequence[str], weak: Bools, seed: int) -> tuple[Bools, Bools]:
-    """Audio and visual event rolls (N, T, C) for given video-level labels (N, C); their union is `weak`."""
+    Args:
+        place: with probability 1 - place the two rolls of a class are shifted together, circularly, by 0 ...
+            T - 1 seconds, each as likely. At 0 no second is special, and heard and seen stay as they were to
+            each other; an event that crosses the end becomes two.
+        heard_only: share of a video's classes that are heard and never seen, the same for every class; the
+            others are seen only, or both, in LLP's proportion. None: LLP's shares.
+    """
     habits, factor = _dense_counts()
-    rolls = _rolls()
+    rolls = all_rolls()
     audio, visual = np.zeros((2, len(ids), NUM_SEGMENTS, NUM_CLASSES), bool)
     for n, video in enumerate(ids):
         rng = video_generator(seed, "dense", video)
+        shifts = _shifts(video_generator(seed, "place", video), place)
         present = np.flatnonzero(weak[n])
         for c in present:
-            heard, seen = _draw_pair(rng, habits["alone" if len(present) == 1 else "among_others"][c], factor)
-            audio[n, :, c], visual[n, :, c] = rolls[heard], rolls[seen]
+            habit = habits["alone" if len(present) == 1 else "among_others"][c]
+            heard, seen = _draw_pair(rng, habit, factor, heard_only)
+            audio[n, :, c], visual[n, :, c] = (np.roll(rolls[i], shifts[c]) for i in (heard, seen))
     return audio, visual
 
 
-def _draw_pair(rng: np.random.Generator, habits: _Habits, factor: Reals) -> tuple[int, int]:
-    """Which rolls (indices into `_rolls()`) a class has in audio and visual."""
+def _shifts(rng: np.random.Generator, place: float) -> npt.NDArray[np.int64]:
+    """By how many seconds each class of a video is shifted, (C,); all 0 where place is 1."""
+    moved = rng.random(NUM_CLASSES) >= place
+    return np.where(moved, rng.integers(NUM_SEGMENTS, size=NUM_CLASSES), 0)
+
+
+def drop_labels(ids: Sequence[str], weak: Bools, probability: float, seed: int) -> Bools:
+    """Video-level labels (N, C) of which each is missing with this probability; a video may keep none.
+
+    Source: LLP's training labels are incomplete in this way (a class that is there was not named).
+    """
+    left = [video_generator(seed, "label noise", video).random(NUM_CLASSES) >= probability for video in ids]
+    return weak & np.array(left)
+
+
+def _draw_pair(
+    rng: np.random.Generator, habits: _Habits, factor: Reals, heard_only: float | None
+) -> tuple[int, int]:
+    """Which rolls (indices into `all_rolls()`) a class has in audio and visual."""
 
     def roll(kind: str, shape: str) -> int:
         return FULL_ROLL if _draw(rng, habits.full[kind]) else _draw(rng, habits.shapes[shape])
 
-    presence = _draw(rng, habits.presence)
+    presence = _draw(rng, _presence(habits.presence, heard_only))
     if presence == 0:
         return roll("audible_only", "audio"), EMPTY
     if presence == 1:
@@ -234,3 +207,10 @@ def _draw_pair(rng: np.random.Generator, habits: _Habits, factor: Reals) -> tupl
     if different == 1:
         return heard, FULL_ROLL
     return heard, _draw(rng, habits.shapes["visual"] * factor[heard])
+
+
+def _presence(own: Reals, heard_only: float | None) -> Reals:
+    """Weights of heard only, seen only, both; `heard_only` replaces the first share, if given."""
+    if heard_only is None:
+        return own
+    return np.array([heard_only, *((1 - heard_only) * own[1:] / own[1:].sum())])

@@ -25,7 +25,7 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from cmpie_lite.config import TrainConfig
-from cmpie_lite.data.llp_sim import SMALL, Features, simulate, write_official_layout
+from cmpie_lite.data.llp_sim import SMALL, Features, simulate
 from cmpie_lite.data.store import Split
 from cmpie_lite.decoding import decode
 from cmpie_lite.experiments.record import environment
@@ -37,6 +37,7 @@ from cmpie_lite.systems.rows import SYSTEMS
 from cmpie_lite.training.evaluate import evaluate, predict, score
 from cmpie_lite.training.loop import train_epoch
 from tests.benchmarks import plain
+from tests.making import write_official_layout
 from tests.oracles.training import PlainHAN
 
 
