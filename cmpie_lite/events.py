@@ -95,9 +95,28 @@ def roll_to_events(roll: Bool[Tensor, "T C"] | Bool[np.ndarray, "T C"]) -> list[
         raise TypeError(f"roll has dtype {roll.dtype}, expected torch.bool: threshold probabilities first.")
     if roll.ndim != 2 or roll.shape[1] != NUM_CLASSES:
         raise DataError(f"roll has shape {tuple(roll.shape)}, expected (T, {NUM_CLASSES}): one video.")
-    onset, offset = run_bounds(roll)
-    starts = (roll & (onset == segment_index(roll))).nonzero().tolist()
+    offset = run_bounds(roll)[1]
+    starts = run_starts(roll).nonzero().tolist()
     return [Event(t * SEGMENT_SECONDS, int(offset[t, c]) * SEGMENT_SECONDS, CLASSES[c]) for t, c in starts]
+
+
+def runs(roll: Bool[Tensor, " T"] | Bool[np.ndarray, " T"]) -> list[tuple[int, int]]:
+    """The half-open bounds (onset, offset) of every maximal run of one class, in segments, earliest first.
+
+    Example:
+        >>> runs(torch.tensor([True, True, False, True]))
+        [(0, 2), (3, 4)]
+    """
+    column = torch.as_tensor(roll)[:, None]
+    onset, offset = (bound[run_starts(column)].tolist() for bound in run_bounds(column))
+    return list(zip(onset, offset, strict=True))
+
+
+def run_starts(roll: Bool[Tensor, "*N T C"]) -> Bool[Tensor, "*N T C"]:
+    """True in the first segment of every maximal run: roll[t] and not roll[t - 1]."""
+    starts = roll.clone()
+    starts[..., 1:, :] &= ~roll[..., :-1, :]
+    return starts
 
 
 def segment_index(roll: Bool[Tensor, "*N T C"]) -> Int32[Tensor, "T 1"]:

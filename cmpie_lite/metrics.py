@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from cmpie_lite.events import run_bounds, segment_index
+from cmpie_lite.events import run_bounds, run_starts, segment_index
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def event_counts(pred: Bool[Tensor, "N T C"], true: Bool[Tensor, "N T C"], *, io
     ratio = Fraction(iou).limit_denominator(10_000)
 
     # Only where both have an event can anything match: (T, P) with P such pairs of video and class.
-    p_events, q_events = _number_of_events(pred), _number_of_events(true)
+    p_events, q_events = run_starts(pred).sum(1), run_starts(true).sum(1)
     pairs = (p_events > 0) & (q_events > 0)
     p, q = pred.mT[pairs].T, true.mT[pairs].T
     (p_onset, p_offset), (q_onset, q_offset) = run_bounds(p), run_bounds(q)
@@ -119,12 +119,6 @@ def event_counts(pred: Bool[Tensor, "N T C"], true: Bool[Tensor, "N T C"], *, io
     tp = torch.zeros(pairs.shape, dtype=torch.int64, device=pred.device)
     tp[pairs] = match.sum(0)
     return Counts(tp, p_events - tp, q_events - tp)
-
-
-def _number_of_events(roll: Bool[Tensor, "N T C"]) -> Int64[Tensor, "N C"]:
-    starts = roll.clone()
-    starts[:, 1:] &= ~roll[:, :-1]
-    return starts.sum(1)
 
 
 def f_per_class(counts: Counts) -> Float64[Tensor, "N C"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -16,12 +16,12 @@ VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".flv", ".mpg
 
 
 def run_annotations(args: argparse.Namespace) -> int:
-    from cmpie_lite.data.annotations import audit, read_annotations
+    from cmpie_lite.data.annotations import fault_table, read_annotations
     from data_fetch.fetch.annotations import fetch_annotations
 
     fetch_annotations(args.out, args.version, args.base_url)
     for version in ("2020", "2024") if args.version == "both" else (args.version,):
-        table = audit(read_annotations(args.out, version))
+        table = fault_table(read_annotations(args.out, version))
         print(f"\n{args.out}, version {version}\n{table.to_string(index=False)}")
     return 0
 
@@ -50,13 +50,13 @@ def run_videos(args: argparse.Namespace) -> int:
 
 
 def run_extract(args: argparse.Namespace) -> int:
-    from data_fetch.extract.videos import MANIFEST, Recipe, extract_many
+    from data_fetch.extract.videos import MANIFEST, ExtractionRecipe, extract_many
     from data_fetch.layout import read_origin
 
-    paths = [path for given in args.videos for path in _videos(given, args.ids)]
+    paths = [path for given in args.videos for path in _chosen(given, args.ids)]
     if not paths:
         raise DataError("no videos given or found. Name files, or folders of files.")
-    recipe = Recipe(
+    recipe = ExtractionRecipe(
         weights=args.weights,
         seed=args.seed,
         device=args.device,
@@ -94,7 +94,8 @@ def run_render(args: argparse.Namespace) -> int:
 
 
 def _ids(folder: Path | None, version: str) -> list[str]:
-    from cmpie_lite.data.annotations import feature_name, read_annotations
+    from cmpie_lite.data.annotations import read_annotations
+    from cmpie_lite.data.llp_names import feature_name
 
     if folder is None:
         return []
@@ -102,7 +103,7 @@ def _ids(folder: Path | None, version: str) -> list[str]:
     return [feature_name(v) for split in (labels.train, labels.val, labels.test) for v in split.ids]
 
 
-def _videos(given: Path, ids: Sequence[str] | None) -> list[Path]:
+def _chosen(given: Path, ids: Sequence[str] | None) -> list[Path]:
     """A file itself; of a folder its videos, or those of these ids."""
     from data_fetch.extract.video import video_id
 
@@ -125,71 +126,89 @@ def _summary(rows: Sequence[dict[str, str]], manifest: Path) -> int:
     return 1 if poor else 0
 
 
+Command = argparse.ArgumentParser
+Versions = ("2020", "2024")
+
+
+def _annotations(command: Command) -> None:
+    command.add_argument("--out", type=Path, default=Path("data/annotations"))
+    command.add_argument("--version", choices=(*Versions, "both"), default="both")
+    command.add_argument("--base-url", default=RAW_HOST, help="where the repository's raw files are")
+
+
+def _features(command: Command) -> None:
+    command.add_argument("--out", type=Path, default=Path("data/feats"))
+    command.add_argument(
+        "--from", dest="source", type=Path, help="an archive or folder that you have already"
+    )
+    command.add_argument("--annotations", type=Path, help="folder of annotations: which videos to expect")
+    command.add_argument("--version", choices=Versions, default="2024")
+    command.add_argument("--url", default=FEATURES_URL)
+
+
+def _videos(command: Command) -> None:
+    command.add_argument("--ids", nargs="*", default=[], help="LLP ids, such as BjCEufrlXm4_20_30")
+    command.add_argument("--annotations", type=Path, help="folder of annotations: all ids of --splits")
+    command.add_argument("--splits", nargs="*", choices=("train", "val", "test"), default=["test"])
+    command.add_argument("--version", choices=Versions, default="2024")
+    command.add_argument("--out", type=Path, default=Path("data/videos"))
+    command.add_argument("--sleep", type=float, default=5.0, help="seconds between two videos")
+    command.add_argument("--retry-gone", action="store_true", help="ask again for videos that were gone")
+
+
+def _extract(command: Command) -> None:
+    command.add_argument("videos", nargs="+", type=Path, help="video files, or folders of them")
+    command.add_argument("--ids", nargs="*", help="of folders, only the videos of these ids")
+    command.add_argument("--out", type=Path, default=Path("data/extracted"))
+    command.add_argument("--weights", choices=("published", "random", "tiny"), default="published")
+    command.add_argument("--weights-dir", type=Path, help="folder of the published weights' files")
+    command.add_argument("--seed", type=int, default=0, help="of random weights")
+    command.add_argument("--device", default="cpu")
+    command.add_argument("--batch-size", type=int, default=16, help="frames at once")
+    command.add_argument("--start", type=float, default=0.0, help="first second of the ten")
+    command.add_argument("--silent-audio", action="store_true", help="take videos without sound as silent")
+    command.add_argument("--workers", type=int, help="processes; 0 for none; default one per two cores")
+    command.add_argument("--scheduler", help="address of a Dask scheduler, tcp://host:8786")
+    command.add_argument("--source", help="what the videos are, as tables will name them")
+
+
+def _pack(command: Command) -> None:
+    command.add_argument("features", type=Path, help="folder of vggish, res152 and r2plus1d_18")
+    command.add_argument("--annotations", type=Path, default=Path("data/annotations"))
+    command.add_argument("--version", choices=Versions, default="2024")
+    command.add_argument("--out", type=Path, default=Path("data/llp"))
+    command.add_argument("--skip-missing", action="store_true", help="leave out videos without features")
+    command.add_argument("--source", help="name of the data; default: what the folder says, or LLP")
+
+
+def _render(command: Command) -> None:
+    command.add_argument("--out", type=Path, default=Path("data/rendered"))
+    for split, count in (("train", 60), ("val", 20), ("test", 30)):
+        command.add_argument(f"--{split}", type=int, default=count, help=f"number of {split} clips")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--size", type=int, default=64, help="width and height in pixels")
+    command.add_argument("--fps", type=float, default=24.0)
+
+
+COMMANDS = {  # name -> what runs it, its options, what it does
+    "annotations": (run_annotations, _annotations, "Fetch LLP's annotation files and count their faults."),
+    "features": (run_features, _features, "Fetch and unpack LLP's features (8 GB), check every array."),
+    "videos": (run_videos, _videos, "Fetch raw clips with yt-dlp, cut to their ten seconds."),
+    "extract": (run_extract, _extract, "Extract features of videos into the official layout."),
+    "pack": (run_pack, _pack, "Pack features of the official layout into a store for training."),
+    "render": (run_render, _render, "Render clips of known events, with annotations in LLP's format."),
+}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m data_fetch", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        child = commands.add_parser(
+    for name, (run, add_options, text) in COMMANDS.items():
+        command = commands.add_parser(
             name, help=text, description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter
         )
-        child.set_defaults(run=run)
-        return child
-
-    def add_version(child: argparse.ArgumentParser, *choices: str, default: str = "2024") -> None:
-        child.add_argument("--version", choices=choices or ("2020", "2024"), default=default)
-
-    child = command("annotations", run_annotations, "Fetch LLP's annotation files and print an audit.")
-    child.add_argument("--out", type=Path, default=Path("data/annotations"))
-    add_version(child, "2020", "2024", "both", default="both")
-    child.add_argument("--base-url", default=RAW_HOST, help="where the repository's raw files are")
-
-    child = command("features", run_features, "Fetch and unpack LLP's features (8 GB), check every array.")
-    child.add_argument("--out", type=Path, default=Path("data/feats"))
-    child.add_argument("--from", dest="source", type=Path, help="an archive or folder that you have already")
-    child.add_argument("--annotations", type=Path, help="folder of annotations: which videos to expect")
-    add_version(child)
-    child.add_argument("--url", default=FEATURES_URL)
-
-    child = command("videos", run_videos, "Fetch raw clips with yt-dlp, cut to their ten seconds.")
-    child.add_argument("--ids", nargs="*", default=[], help="LLP ids, such as BjCEufrlXm4_20_30")
-    child.add_argument("--annotations", type=Path, help="folder of annotations: all ids of --splits")
-    child.add_argument("--splits", nargs="*", choices=("train", "val", "test"), default=["test"])
-    add_version(child)
-    child.add_argument("--out", type=Path, default=Path("data/videos"))
-    child.add_argument("--sleep", type=float, default=5.0, help="seconds between two videos")
-    child.add_argument("--retry-gone", action="store_true", help="ask again for videos that were gone")
-
-    child = command("extract", run_extract, "Extract features of videos into the official layout.")
-    child.add_argument("videos", nargs="+", type=Path, help="video files, or folders of them")
-    child.add_argument("--ids", nargs="*", help="of folders, only the videos of these ids")
-    child.add_argument("--out", type=Path, default=Path("data/extracted"))
-    child.add_argument("--weights", choices=("published", "random", "tiny"), default="published")
-    child.add_argument("--weights-dir", type=Path, help="folder of the published weights' files")
-    child.add_argument("--seed", type=int, default=0, help="of random weights")
-    child.add_argument("--device", default="cpu")
-    child.add_argument("--batch-size", type=int, default=16, help="frames at once")
-    child.add_argument("--start", type=float, default=0.0, help="first second of the ten")
-    child.add_argument("--silent-audio", action="store_true", help="take videos without sound as silent")
-    child.add_argument("--workers", type=int, help="processes; 0 for none; default one per two cores")
-    child.add_argument("--scheduler", help="address of a Dask scheduler, tcp://host:8786")
-    child.add_argument("--source", help="what the videos are, as tables will name them")
-
-    child = command("pack", run_pack, "Pack features of the official layout into a store for training.")
-    child.add_argument("features", type=Path, help="folder of vggish, res152 and r2plus1d_18")
-    child.add_argument("--annotations", type=Path, default=Path("data/annotations"))
-    add_version(child)
-    child.add_argument("--out", type=Path, default=Path("data/llp"))
-    child.add_argument("--skip-missing", action="store_true", help="leave out videos without features")
-    child.add_argument("--source", help="name of the data; default: what the folder says, or LLP")
-
-    child = command("render", run_render, "Render clips of known events, with annotations in LLP's format.")
-    child.add_argument("--out", type=Path, default=Path("data/rendered"))
-    for split, count in (("train", 60), ("val", 20), ("test", 30)):
-        child.add_argument(f"--{split}", type=int, default=count, help=f"number of {split} clips")
-    child.add_argument("--seed", type=int, default=0)
-    child.add_argument("--size", type=int, default=64, help="width and height in pixels")
-    child.add_argument("--fps", type=float, default=24.0)
+        command.set_defaults(run=run)
+        add_options(command)
     return parser
 
 

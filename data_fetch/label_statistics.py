@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from cmpie_lite.data.annotations import read_annotations
+from cmpie_lite.events import runs
 from cmpie_lite.labels import CLASSES, NUM_CLASSES, NUM_SEGMENTS
 
 DEFAULT_OUT = Path(__file__).resolve().parents[1] / "cmpie_lite" / "data" / "llp_statistics.json"
@@ -41,12 +42,6 @@ def weak_statistics(weak: np.ndarray) -> dict[str, Any]:
             for a in np.flatnonzero(together.any(1))
         },
     }
-
-
-def runs(roll: np.ndarray) -> list[tuple[int, int]]:
-    """Maximal runs (onset, offset) of one roll (T,)."""
-    steps = np.diff(np.concatenate([[0], roll.astype(int), [0]]))
-    return list(zip(np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist(), strict=True))
 
 
 def shape_statistics(rolls: np.ndarray) -> dict[str, list[int]]:

@@ -13,10 +13,16 @@ from typing import BinaryIO, Final
 import numpy as np
 
 from cmpie_lite.errors import DataError
+from cmpie_lite.labels import AUDIO_DIM, FRAMES_PER_SEGMENT, NUM_SEGMENTS, VISUAL_2D_DIM, VISUAL_3D_DIM
 from cmpie_lite.support.files import whole_file
 
-# The folders of the authors' feature files, with the shape of one video's array.
-LAYOUT: Final = {"vggish": (10, 128), "res152": (80, 2048), "r2plus1d_18": (10, 512)}
+# The folders of the authors' feature files: the shape of one video's array; the tensor that it becomes.
+LAYOUT: Final = {
+    "vggish": (NUM_SEGMENTS, AUDIO_DIM),
+    "res152": (NUM_SEGMENTS * FRAMES_PER_SEGMENT, VISUAL_2D_DIM),
+    "r2plus1d_18": (NUM_SEGMENTS, VISUAL_3D_DIM),
+}
+TENSORS: Final = {"vggish": "audio", "res152": "visual_2d", "r2plus1d_18": "visual_3d"}  # in a store's order
 SOURCE_FILE: Final = "source.txt"  # beside the folders: whose features they are where not LLP's own
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmpie_lite.data.annotations import Annotations, Problem, audit, feature_name, read_annotations
+from cmpie_lite.data.annotation_files import Problem
+from cmpie_lite.data.annotations import Annotations, fault_table, read_annotations
+from cmpie_lite.data.llp_names import Span, feature_name, span_of
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASS_INDEX
 
@@ -222,9 +224,22 @@ def test_feature_names_are_the_first_eleven_characters() -> None:
             feature_name(wrong)
 
 
-def test_audit_counts(tmp_path: Path) -> None:
+def test_spans_and_feature_names_agree() -> None:
+    assert span_of("AP0061o0Nvk_101.8_111.8") == Span("AP0061o0Nvk", 101.8, 111.8)
+    assert span_of("-_-_-_-_-_-_0_10").youtube_id == feature_name("-_-_-_-_-_-") == "-_-_-_-_-_-"
+    for wrong in ("abc_0_10", "BjCEufrlXm4_30_20", "BjCEufrlXm4_20_20", "BjCEufrlXm4", "../../../etc_0_10"):
+        with pytest.raises(DataError, match=r"is not an LLP id, expected 11 characters, _start_end"):
+            span_of(wrong)
+    for wrong in ("BjCEufrlXm4_20..3_30", "BjCEufrlXm4_._.", "BjCEufrlXm4_\N{ARABIC-INDIC DIGIT ONE}_30"):
+        with pytest.raises(DataError, match="is not the id of a video"):
+            feature_name(wrong)
+        with pytest.raises(DataError, match="is not an LLP id"):
+            span_of(wrong)
+
+
+def test_the_table_counts_what_was_read_and_what_is_wrong(tmp_path: Path) -> None:
     rows = ["7X3oSVoA_90_100\t0\t3\tDog", "7X3oSVoA_90_100\t5\t6\tDog"]
-    table = audit(read_annotations(write(tmp_path, {"AVVP_eval_audio.csv": rows})))
+    table = fault_table(read_annotations(write(tmp_path, {"AVVP_eval_audio.csv": rows})))
     counts = {(where, what): count for where, what, count in table.itertuples(index=False)}
     assert counts["train", "videos"] == 2
     assert counts["train", "weak labels"] == 3
@@ -259,7 +274,7 @@ def test_the_known_counts_of_the_published_files(shared: Path, version: str) -> 
     assert problems[Problem.WEAK_DENSE] == (81 if version == "2024" else 82)
     assert problems[Problem.FULL_DIFFERS] == problems[Problem.TRAIN_DENSE] == 0
 
-    table = audit(read)
+    table = fault_table(read)
     total = table.groupby("what")["count"].sum()
     assert total["videos without visual event"] == 191
     # Nine videos have no audio row; of a tenth the only one is empty.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from cmpie_lite.errors import DataError
-from cmpie_lite.events import Event, events_to_roll, roll_to_events, run_bounds
+from cmpie_lite.events import Event, events_to_roll, roll_to_events, run_bounds, run_starts, runs
 from cmpie_lite.labels import CLASS_INDEX, CLASSES
 from tests.oracles.metrics import events as oracle_runs
 
@@ -28,6 +28,16 @@ def test_a_roll_survives_the_round_trip(roll: np.ndarray) -> None:
     assert events_to_roll(listed).numpy().tobytes() == roll.tobytes()
     assert len(listed) == len(set(listed))
     assert listed == sorted(listed, key=lambda event: (event.onset, CLASS_INDEX[event.label]))
+
+
+@settings(deadline=None, derandomize=True)
+@given(roll=rolls)
+def test_runs_of_one_class_and_their_starts(roll: np.ndarray) -> None:
+    starts = run_starts(torch.from_numpy(roll))
+    for c in range(25):
+        expected = [(min(run), max(run) + 1) for run in oracle_runs(roll[:, c].tolist())]
+        assert runs(roll[:, c]) == runs(torch.from_numpy(roll)[:, c]) == expected
+        assert starts[:, c].nonzero()[:, 0].tolist() == [onset for onset, _ in expected]
 
 
 @settings(deadline=None, derandomize=True)

@@ -238,7 +238,7 @@ def test_a_missing_package_is_named_with_its_extra(
     assert main(["parse", "clip.mp4", "--run-dir", "nowhere"]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"cmpie_lite parse: {package} cannot be imported")
-    assert "pip install 'cmpie-lite[extract]'" in error
+    assert "pip install -e '.[extract]'" in error
     assert len(error.splitlines()) == 1
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -17,8 +19,8 @@ import torch
 from video_files import numbered, tone, write_video
 
 from cmpie_lite.errors import DataError
+from cmpie_lite.support import workers
 from data_fetch.__main__ import main
-from data_fetch.extract import videos as batch
 from data_fetch.extract.video import (
     Clip,
     VideoFeatures,
@@ -32,13 +34,13 @@ from data_fetch.extract.video import (
     visual_3d_features,
     write_features,
 )
-from data_fetch.extract.videos import COLUMNS, MANIFEST, Recipe, extract_many
+from data_fetch.extract.videos import COLUMNS, MANIFEST, ExtractionRecipe, extract_many
 from data_fetch.extract.weights import Networks, load_networks
 from data_fetch.layout import LAYOUT, SOURCE_FILE
 from data_fetch.render.clips import render_set
 from data_fetch.tables import read_rows, write_rows
 
-TINY = Recipe(weights="tiny", threads=1)
+TINY = ExtractionRecipe(weights="tiny", threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +165,7 @@ def test_refuses_to_mix_and_to_collide(clips: Path, tmp_path: Path, monkeypatch:
         extract_many(videos, tmp_path, TINY, workers=0, progress=False)
     with pytest.raises(DataError, match="1 ids come from several files, first 'render00000'"):
         extract_many(videos * 2, tmp_path, TINY, workers=0, progress=False)
-    monkeypatch.setattr(batch, "SCHEDULER_SECONDS", 0.2)
+    monkeypatch.setattr(workers, "SCHEDULER_SECONDS", 0.2)
     with pytest.raises(DataError, match="no Dask scheduler"):
         extract_many(videos, tmp_path / "b", TINY, scheduler="tcp://127.0.0.1:9", progress=False)
 
@@ -204,7 +206,7 @@ def test_a_complete_video_is_ok_whatever_its_row_said(clips: Path, tmp_path: Pat
 )
 def test_recipes_refuse_what_cannot_be(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        Recipe(**wrong)
+        ExtractionRecipe(**wrong)
 
 
 def test_two_runs_on_one_scheduler_share_no_result(
@@ -305,6 +307,21 @@ def test_command_line_from_clips_to_store(
     )
     assert main(["extract", str(tmp_path / "packed"), "--out", str(feats)]) == 2
     assert "no videos given or found" in capsys.readouterr().err
+
+
+def test_extracting_imports_no_model_and_no_training(clips: Path, tmp_path: Path) -> None:
+    """In a process of its own, from the command to the arrays: only what the fetchers may know is loaded."""
+    words = ["extract", str(clips / "videos"), "--out", str(tmp_path), "--weights", "tiny", "--workers", "0"]
+    floors = ("model", "systems", "training", "results", "experiments", "notebook")
+    code = f"""
+import sys
+from data_fetch.__main__ import main
+assert main({words!r}) == 0
+loaded = [m for m in sys.modules if m.startswith(tuple(f"cmpie_lite.{{floor}}" for floor in {floors!r}))]
+assert not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert len(list(tmp_path.rglob("*.npy"))) == 18
 
 
 def test_gpu_gives_the_cpus_features(clips: Path, tiny: Networks) -> None:

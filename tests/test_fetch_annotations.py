@@ -24,6 +24,7 @@ def host(monkeypatch: pytest.MonkeyPatch) -> Host:
         for name, (remote, _) in ANNOTATION_FILES.items()
     }
     monkeypatch.setattr(module, "ANNOTATION_FILES", pinned)
+    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)
     return Host(files={f"/{remote}": bodies[name] for name, (remote, _) in pinned.items()})
 
 
@@ -61,7 +62,7 @@ def test_resumes_after_a_cut_and_replaces_a_damaged_file(host: Host, tmp_path: P
     path = f"/{COMMIT_2024}/data/AVVP_val_pd.csv"
     host.cuts[path] = [5]
     with serve(host):
-        fetch_annotations(tmp_path, base_url=host.url, pause=0)
+        fetch_annotations(tmp_path, base_url=host.url)
     assert [p for p, _ in host.log].count(path) == 2
     for name, (remote, _) in module.ANNOTATION_FILES.items():
         assert (tmp_path / name).read_bytes() == host.files[f"/{remote}"]
@@ -73,7 +74,7 @@ def test_follows_redirects_and_outlives_one_server_error(host: Host, tmp_path: P
     host.redirects[path] = "/moved"
     host.failures["/moved"] = [503]
     with serve(host):
-        fetch_annotations(tmp_path, base_url=host.url, pause=0)
+        fetch_annotations(tmp_path, base_url=host.url)
     assert (tmp_path / "AVVP_train.csv").read_bytes() == host.files["/moved"]
 
 
@@ -99,7 +100,7 @@ def test_refuses_clearly_and_leaves_no_partial_file(
     with serve(host):
         url = "http://127.0.0.1:9" if harm == "refused" else host.url
         with pytest.raises(DataError, match=message):
-            fetch_annotations(tmp_path, base_url=url, pause=0)
+            fetch_annotations(tmp_path, base_url=url)
     assert "AVVP_train.csv" not in _names(tmp_path)
     assert all(name in ANNOTATION_FILES for name in _names(tmp_path)), "whole files only"
 
@@ -109,7 +110,7 @@ def test_refuses_an_unknown_version_and_a_folder_that_is_a_file(host: Host, tmp_
         fetch_annotations(tmp_path, "2021")
     (tmp_path / "file").write_text("")
     with serve(host), pytest.raises(DataError, match="cannot be written"):
-        fetch_annotations(tmp_path / "file", base_url=host.url, pause=0)
+        fetch_annotations(tmp_path / "file", base_url=host.url)
 
 
 @pytest.mark.shared

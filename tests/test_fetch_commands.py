@@ -98,7 +98,7 @@ def test_a_package_that_is_missing_is_named_with_its_extra(
     command = command.replace("VIDEOS", str(videos)).replace("OUT", str(tmp_path / "out"))
     error = fails(command.split(), capsys)
     assert f"error: {package} cannot be imported" in error
-    assert f"pip install 'cmpie-lite[{extra}]'" in error
+    assert f"pip install -e '.[{extra}]'" in error
     assert not list(tmp_path.rglob("*.csv")), "no video is blamed"
 
 

@@ -19,7 +19,7 @@ from video_files import numbered, tone, write_video
 from cmpie_lite.data.annotations import read_annotations
 from cmpie_lite.errors import DataError
 from data_fetch.extract.video import is_done
-from data_fetch.extract.videos import COLUMNS, Recipe, extract_many
+from data_fetch.extract.videos import COLUMNS, ExtractionRecipe, extract_many
 from data_fetch.fetch.archives import extract_features
 from data_fetch.layout import LAYOUT, array_fault
 from data_fetch.render.clips import render_set
@@ -143,7 +143,7 @@ def test_video_reader(tmp_path: Path, container: str) -> None:
     for kind, seed, data in cases(good, 5):
         videos.append(tmp_path / f"{kind}-{seed}{source.suffix}")
         videos[-1].write_bytes(data)
-    recipe = Recipe(weights="tiny", threads=1)
+    recipe = ExtractionRecipe(weights="tiny", threads=1)
     assert extract_many([source], out, recipe, workers=0, progress=False)[0]["status"] == "ok"
     rows = extract_many(videos, out, recipe, workers=0, progress=False)
     assert len(rows) == 40

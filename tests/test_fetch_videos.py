@@ -11,7 +11,7 @@ from video_files import number_of, numbered, tone, write_video
 
 from cmpie_lite.errors import DataError
 from data_fetch.extract.decode import read_frames, read_waveform
-from data_fetch.fetch.videos import COLUMNS, MANIFEST, Interval, VideoError, classify, fetch_videos, parse_id
+from data_fetch.fetch.videos import COLUMNS, MANIFEST, VideoError, classify, fetch_videos
 from data_fetch.tables import read_rows, write_rows
 
 GOOD, GONE, LOCKED, FLAKY, SHORT = (f"{letter * 11}_1_11" for letter in "abcde")
@@ -114,8 +114,6 @@ def test_what_came_but_is_no_use_is_refused(whole: Path, tmp_path: Path) -> None
 
 
 def test_ids_and_messages() -> None:
-    assert parse_id("AP0061o0Nvk_101.8_111.8") == Interval("AP0061o0Nvk", 101.8, 111.8)
-    assert parse_id("-_-_-_-_-_-_0_10").youtube_id == "-_-_-_-_-_-"
     for bad in ("abc_0_10", "BjCEufrlXm4", "BjCEufrlXm4_30_20", "BjCEufrlXm4_20_20", "../../../etc_0_10", ""):
         with pytest.raises(DataError, match="is not an LLP id"):
             fetch_videos([bad], Path("/nonexistent"), download=YouTube({}))

@@ -37,6 +37,7 @@ from cmpie_lite.metrics import SCORES
 from cmpie_lite.notebook.seed_plots import difference_dots, seed_dots
 from cmpie_lite.results.pairing import interval_of
 from cmpie_lite.results.reports import frame_of, make_report, read_report
+from cmpie_lite.support import workers
 from cmpie_lite.systems.build import build
 from cmpie_lite.systems.rows import configs, paper_rows
 from cmpie_lite.training.loop import load_model
@@ -254,26 +255,10 @@ def test_the_longest_run_is_known_before_it_starts() -> None:
         assert size_of(job) == sum(p.numel() for p in build(job.config).parameters())
 
 
-def test_local_workers_keep_the_memory_they_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    import dask
-    from distributed import Client, LocalCluster
-
-    for name in ("MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS"):  # Dask lets what is set outside win
-        monkeypatch.delenv(name, raising=False)
-
-    with (
-        dask.config.set(many_runs.DASK),
-        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
-        Client(cluster) as client,
-    ):
-        assert client.submit(os.environ.get, "MALLOC_TRIM_THRESHOLD_").result() is None
-        assert client.submit(os.environ.get, "OMP_NUM_THREADS").result() == "1"
-
-
 def test_a_scheduler_that_is_not_there(
     given: dict[str, Any], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(many_runs, "SCHEDULER_SECONDS", 0.2)
+    monkeypatch.setattr(workers, "SCHEDULER_SECONDS", 0.2)
     jobs = grid_settings(given | {"systems": ["han"], "seeds": 1}).jobs()
     with pytest.raises(DataError, match=r"no Dask scheduler at 'tcp://127\.0\.0\.1:9'"):
         run_grid(jobs, store, scheduler="tcp://127.0.0.1:9", progress=False)

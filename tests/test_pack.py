@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cmpie_lite.data.annotations import Annotations, SplitAnnotations, feature_name, read_annotations
+from cmpie_lite.data.annotations import Annotations, SplitAnnotations, read_annotations
+from cmpie_lite.data.llp_names import feature_name
 from cmpie_lite.data.store import digest_of
 from cmpie_lite.data.store_files import open_store
 from cmpie_lite.errors import DataError

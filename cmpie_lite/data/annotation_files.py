@@ -19,13 +19,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
+from cmpie_lite.data.llp_names import DENSE_COLUMNS, FULL_FILE, WEAK_COLUMNS, feature_name
 from cmpie_lite.errors import DataError
 from cmpie_lite.events import class_index, segment_range
 from cmpie_lite.labels import NUM_CLASSES, NUM_SEGMENTS
-
-FULL_FILE: Final = "AVVP_dataset_full.csv"  # all splits in one: not needed, but checked where it is there
-WEAK_COLUMNS: Final = ("filename", "event_labels")
-DENSE_COLUMNS: Final = ("filename", "onset", "offset", "event_labels")
 
 
 class Problem(StrEnum):
@@ -83,23 +80,6 @@ class Row(NamedTuple):
 
 
 WeakRows = dict[str, tuple[Row, list[int]]]  # id -> its row, its classes
-
-
-def feature_name(video_id: str) -> str:
-    """Return the YouTube id, by which feature files are named: BjCEufrlXm4_20_30 -> BjCEufrlXm4.
-
-    A YouTube id has 11 characters, `_` and `-` among them, so it cannot be found by splitting at `_`.
-
-    Raises:
-        DataError: not an id of 11 characters, alone or followed by _start_end.
-    """
-    match = re.fullmatch(r"([A-Za-z0-9_-]{11})(_[0-9.]+_[0-9.]+)?", video_id)
-    if match is None:
-        raise DataError(
-            f"{video_id!r} is not the id of a video, expected the 11 characters of a YouTube id, then "
-            "_start_end in seconds, as in 'BjCEufrlXm4_20_30'."
-        )
-    return match[1]
 
 
 def _read_rows(path: Path, columns: tuple[str, ...], faults: list[Fault]) -> list[Row]:

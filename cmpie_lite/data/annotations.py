@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -21,23 +20,16 @@ from jaxtyping import Bool
 
 from cmpie_lite.data.annotation_files import (
     FATAL,
-    FULL_FILE,
     Fault,
     Problem,
     Row,
     WeakRows,
-    feature_name,
     read_dense,
     read_weak,
 )
+from cmpie_lite.data.llp_names import AUDIO_FILES, FULL_FILE, VISUAL_FILE, WEAK_FILES
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASSES, MODALITIES, NUM_CLASSES
-
-__all__ = ["Annotations", "Fault", "Problem", "SplitAnnotations", "audit", "feature_name", "read_annotations"]
-
-WEAK_FILES: Final = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
-AUDIO_FILES: Final = {"2024": "AVVP_eval_audio.csv", "2020": "AVVP_eval_audio.2020.csv"}
-VISUAL_FILE: Final = "AVVP_eval_visual.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +164,7 @@ def _disagreements(videos: WeakRows, weak: np.ndarray, named: np.ndarray) -> lis
     return faults
 
 
-def audit(annotations: Annotations) -> pd.DataFrame:
+def fault_table(annotations: Annotations) -> pd.DataFrame:
     """Count what was read and what is wrong with it: columns `where` (split or file), `what`, `count`."""
     counts: list[tuple[str, str, int]] = []
     for name in WEAK_FILES:

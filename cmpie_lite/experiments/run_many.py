@@ -37,7 +37,8 @@ from cmpie_lite.experiments.record import (
 from cmpie_lite.experiments.run_one import run_experiment
 from cmpie_lite.experiments.settings import Settings, open_data, run_folder
 from cmpie_lite.support.devices import check_device
-from cmpie_lite.support.workers import DASK, SCHEDULER_SECONDS
+from cmpie_lite.support.extras import installed
+from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
 from cmpie_lite.systems.build import build, config_to_facts, signature
 from cmpie_lite.training.checkpoint import write_checkpoint
 from cmpie_lite.training.evaluate import predict, score
@@ -112,7 +113,7 @@ def run_grid(
     records = [finished(job, store) for job in jobs]
     todo = [i for i, record in enumerate(records) if record is None]
     left = {i: jobs[i] for i in todo}
-    count = min(workers or (os.cpu_count() or 1 if has_dask() else 1), len(todo))
+    count = min(workers or (os.cpu_count() or 1 if installed("distributed") else 1), len(todo))
     failed: list[str] = []
     with ExitStack() as stack:
         outcomes: Iterator[tuple[int, dict[str, Any] | BaseException]]
@@ -160,15 +161,6 @@ def size_of(job: Settings) -> int:
         return sum(parameter.numel() for parameter in build(job.config).parameters())
 
 
-def has_dask() -> bool:
-    """Whether dask.distributed can be imported."""
-    try:
-        import distributed  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
 def in_process(jobs: dict[int, Settings], store: FeatureStore) -> Iterator[tuple[int, Any]]:
     """One run after the other, here."""
     for i, job in jobs.items():
@@ -181,37 +173,19 @@ def in_process(jobs: dict[int, Settings], store: FeatureStore) -> Iterator[tuple
 def on_dask(
     stack: ExitStack, jobs: dict[int, Settings], store: FeatureStore, count: int, scheduler: str
 ) -> Iterator[tuple[int, Any]]:
-    """Runs as they finish, in any order; the cluster and its client are closed with `stack`."""
-    try:
-        import dask
-        from distributed import Client, LocalCluster, as_completed
-    except ImportError as error:
-        raise DataError(
-            f"a grid of several processes needs Dask: pip install 'dask[distributed]' ({error})."
-        ) from error
+    """Runs as they end, in any order; the cluster and its client are closed with `stack`.
 
-    stack.enter_context(dask.config.set(DASK))
-    threads = 1
-    if scheduler:
-        try:
-            client = stack.enter_context(Client(scheduler, timeout=SCHEDULER_SECONDS))
-        except (OSError, ValueError) as error:
-            raise DataError(f"no Dask scheduler at {scheduler!r} ({error}). Is it running?") from error
-    else:
-        threads = max(1, (os.cpu_count() or 1) // count)
-        here = "127.0.0.1:0"  # a free port, so that two grids do not meet
-        cluster: Any = LocalCluster(
-            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=here, silence_logs=40
-        )
-        client = stack.enter_context(Client(stack.enter_context(cluster)))
-    futures = {}
+    Raises:
+        DataError: Dask is not installed, or there is no scheduler at the address.
+    """
+    threads = 1 if scheduler else threads_each(count)
+    client = stack.enter_context(dask_client("grid", processes=count, scheduler=scheduler))
+    tasks = {}
     for i, job in sorted(jobs.items(), key=lambda item: size_of(item[1]), reverse=True):  # the longest first
         data_dir = str(Path(job.data_dir).absolute()) if job.data_dir else ""
         output_dir = str(run_folder(job, store, 0).parents[2].absolute())
-        there = replace(job, data_dir=data_dir, output_dir=output_dir)
-        futures[client.submit(run_job, there, threads, pure=False)] = i
-    for future in as_completed(futures):
-        yield futures[future], future.exception() or future.result()
+        tasks[i] = (replace(job, data_dir=data_dir, output_dir=output_dir), threads)
+    yield from as_they_end(client, run_job, tasks)
 
 
 def run_together(jobs: dict[int, Settings], store: FeatureStore) -> Iterator[tuple[int, Any]]:

@@ -25,7 +25,11 @@ class Damage:
 
 @contextmanager
 def open_media(path: Path) -> Iterator[Any]:
-    """Open a media file for reading; whatever goes wrong inside becomes a `DataError` naming the file."""
+    """Open a media file for reading; whatever goes wrong inside becomes a `DataError` naming the file.
+
+    Raises:
+        DataError: no such file, an empty one, a playlist, or one that cannot be decoded.
+    """
     av = need("av", "extract")
     if not path.is_file():
         raise DataError(f"{path}: no such file. Give the path of a video file.")
@@ -47,7 +51,11 @@ def open_media(path: Path) -> Iterator[Any]:
 
 
 def picture_stream(path: Path, container: Any) -> Any:
-    """The first video track that is no cover picture."""
+    """The first video track that is no cover picture.
+
+    Raises:
+        DataError: there is none.
+    """
     import av
 
     cover = av.stream.Disposition.attached_pic

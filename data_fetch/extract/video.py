@@ -7,7 +7,6 @@ visual_3d  (10, 512)   R(2+1)D-18, one clip of 8 frames per second
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cmpie_lite.data.llp_names import VIDEO_ID, feature_name
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import FRAMES_PER_SEGMENT
 from cmpie_lite.support.files import whole_file
@@ -32,7 +32,6 @@ RESIZED: Final = 256
 SQUASHED: Final = 112
 IMAGENET: Final = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and deviation of red, green, blue
 KINETICS: Final = ((0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
-LLP_ID: Final = re.compile(r"([A-Za-z0-9_-]{11})_\d+(?:\.\d+)?_\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,11 @@ def extract_video(
 
 
 def read_clip(path: Path, start: float = 0.0, silent_audio: bool = False) -> Clip:
-    """Decode a file and bring its frames to the sizes of the two visual networks."""
+    """Decode a file and bring its frames to the sizes of the two visual networks.
+
+    Raises:
+        DataError: as `extract_video`.
+    """
     if not (0.0 <= start < float("inf")):
         raise DataError(f"start = {start!r}, expected seconds >= 0.")
     notes: list[str] = []
@@ -170,8 +173,7 @@ def video_id(path: Path | str) -> str:
         'BjCEufrlXm4'
     """
     stem = Path(path).stem
-    match = LLP_ID.fullmatch(stem)
-    return match.group(1) if match else stem
+    return feature_name(stem) if VIDEO_ID.fullmatch(stem) else stem
 
 
 def feature_paths(out: Path, name: str) -> dict[str, Path]:

@@ -7,9 +7,8 @@ only what is missing. All workers must see the same files.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,7 +21,7 @@ from tqdm import tqdm
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
 from cmpie_lite.support.files import sweep
-from cmpie_lite.support.workers import DASK, SCHEDULER_SECONDS
+from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
 from data_fetch.extract.video import extract_video, is_done, video_id, write_features
 from data_fetch.extract.weights import KINDS, Networks, load_networks, published_path
 from data_fetch.layout import LAYOUT, SOURCE_FILE, claim, feature_files
@@ -34,7 +33,7 @@ COLUMNS: Final = ("id", "status", "notes")  # status: ok, refused (the file's fa
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ExtractionRecipe:
     """How features are made; the same for every video of a folder.
 
     Raises:
@@ -78,7 +77,7 @@ def _networks(weights: str, seed: int, device: str, folder: Path | None) -> Netw
     return load_networks(weights, device, seed, folder)
 
 
-def extract_one(path: Path, out: Path, recipe: Recipe) -> dict[str, str]:
+def extract_one(path: Path, out: Path, recipe: ExtractionRecipe) -> dict[str, str]:
     """Extract one video and write its arrays; return its row of the manifest. Nothing is done twice."""
     name = video_id(path)
     row = {"id": name, "status": "ok", "notes": ""}
@@ -105,7 +104,7 @@ def extract_one(path: Path, out: Path, recipe: Recipe) -> dict[str, str]:
 def extract_many(
     videos: Sequence[Path],
     out: Path,
-    recipe: Recipe,
+    recipe: ExtractionRecipe,
     *,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -159,7 +158,7 @@ def extract_many(
     return [known[name] for name in names]
 
 
-def _check_recipe(recipe: Recipe, *, local: bool) -> None:
+def _check_recipe(recipe: ExtractionRecipe, *, local: bool) -> None:
     """Find out now, not once per video, that a package, weights or a device cannot be had."""
     if local:
         need("av", "extract")
@@ -176,37 +175,24 @@ def _on_dask(
     stack: ExitStack,
     videos: Sequence[Path],
     out: Path,
-    recipe: Recipe,
+    recipe: ExtractionRecipe,
     workers: int | None,
     scheduler: str | None,
 ) -> Iterator[dict[str, str]]:
-    """Rows as the videos finish, in any order; the cluster and its client are closed with `stack`."""
-    dask, distributed = need("dask", "extract"), need("distributed", "extract")
-    stack.enter_context(dask.config.set(DASK))
+    """Rows as the videos end, in any order; the cluster and its client are closed with `stack`."""
+    count = 1
     if scheduler is None:
-        cores = os.cpu_count() or 1
-        count = min(len(videos), workers or (1 if recipe.device != "cpu" else max(1, cores // 2)))
-        recipe = replace(recipe, threads=recipe.threads or max(1, cores // count))
-        cluster = distributed.LocalCluster(
-            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=":0"
-        )
-        client = stack.enter_context(distributed.Client(stack.enter_context(cluster)))
-    else:
-        try:
-            client = stack.enter_context(distributed.Client(scheduler, timeout=SCHEDULER_SECONDS))
-        except (OSError, ValueError) as error:
-            raise DataError(f"no Dask scheduler at {scheduler!r} ({error}). Is it running?") from error
-    futures = {  # not pure: each task runs, whatever another run has asked of this scheduler
-        client.submit(extract_one, path.absolute(), out.absolute(), recipe, pure=False): path
-        for path in videos
-    }
-    return _rows(futures, distributed.as_completed(futures))
+        count = min(len(videos), workers or (1 if recipe.device != "cpu" else threads_each(2)))
+        recipe = replace(recipe, threads=recipe.threads or threads_each(count))
+    client = stack.enter_context(dask_client("extract", processes=count, scheduler=scheduler or ""))
+    tasks = {path: (path.absolute(), out.absolute(), recipe) for path in videos}
+    return _rows(as_they_end(client, extract_one, tasks))
 
 
-def _rows(futures: Mapping[Any, Path], finished: Iterable[Any]) -> Iterator[dict[str, str]]:
-    for future in finished:
-        if future.status == "error":
-            reason = f"{type(future.exception()).__name__}: {future.exception()}".splitlines()[0]
-            yield {"id": video_id(futures[future]), "status": "failed", "notes": reason}
+def _rows(outcomes: Iterable[tuple[Path, Any]]) -> Iterator[dict[str, str]]:
+    for path, outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            reason = f"{type(outcome).__name__}: {outcome}".splitlines()[0]
+            yield {"id": video_id(path), "status": "failed", "notes": reason}
         else:
-            yield future.result()
+            yield outcome

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -138,10 +139,10 @@ def _download(url: str, out: Path, pause: float, progress: bool) -> Path:
     parts = sum(part.stat().st_size for part in out.glob(f"{ARCHIVE}*.part"))
     require_space(out, 2 * FEATURES_BYTES - parts, "the archive and its arrays")
     out.mkdir(parents=True, exist_ok=True)
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in count(1):
         try:
             gdown.download(url=url, output=str(path), quiet=not progress, resume=True, use_cookies=False)
-            return path
+            break
         except broken as error:
             final = isinstance(error, errors.FileURLRetrievalError) or _status(error) in (401, 403, 404, 410)
             if final or attempt == ATTEMPTS:
@@ -151,7 +152,7 @@ def _download(url: str, out: Path, pause: float, progress: bool) -> Path:
                     "with a browser and give it with --from FILE."
                 ) from error
             time.sleep(pause * 2 ** (attempt - 1))
-    raise AssertionError("unreachable")
+    return path
 
 
 def _status(error: Exception) -> int | None:

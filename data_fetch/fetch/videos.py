@@ -12,10 +12,11 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from tqdm import tqdm
 
+from cmpie_lite.data.llp_names import Span, span_of
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
 from cmpie_lite.support.files import sweep, whole_file
@@ -30,14 +31,6 @@ GONE: Final = ("video unavailable", "not available", "no longer", "private", "re
 REFUSED: Final = ("sign in", "age", "country", "copyright", "members-only", "not a bot", "drm", "restricted")
 
 
-class Interval(NamedTuple):
-    """A video and the seconds of it that LLP annotates."""
-
-    youtube_id: str
-    start: float
-    end: float
-
-
 class VideoError(Exception):
     """A video that could not be had; `status` is gone, refused or failed."""
 
@@ -47,25 +40,6 @@ class VideoError(Exception):
 
 
 Downloader = Callable[[str, Path], Path]  # (youtube id, folder) -> the file, or VideoError
-
-
-def parse_id(video_id: str) -> Interval:
-    """Split an LLP id into the YouTube id and its ten seconds.
-
-    Example:
-        >>> parse_id("BjCEufrlXm4_20_30")
-        Interval(youtube_id='BjCEufrlXm4', start=20.0, end=30.0)
-
-    Raises:
-        DataError: not of the form ID_start_end, or an end that is not after the start.
-    """
-    match = re.fullmatch(r"([A-Za-z0-9_-]{11})_(\d+(?:\.\d+)?)_(\d+(?:\.\d+)?)", video_id)
-    if match is None or not float(match[2]) < float(match[3]):
-        raise DataError(
-            f"{video_id!r} is not an LLP id, expected 11 characters, _start_end in seconds, end after start, "
-            "as in 'BjCEufrlXm4_20_30'."
-        )
-    return Interval(match[1], float(match[2]), float(match[3]))
 
 
 def fetch_videos(
@@ -94,41 +68,41 @@ def fetch_videos(
     """
     if not 0 <= sleep < float("inf"):
         raise DataError(f"sleep = {sleep}, expected seconds >= 0.")
-    intervals = {video: parse_id(video) for video in ids}
+    spans = {video: span_of(video) for video in ids}
     need("av", "extract")  # now, or every video would seem to be at fault
     download = download or yt_dlp_downloader()
     known = {row["id"]: row for row in read_rows(out / MANIFEST, COLUMNS)}
-    present = {v for v, interval in intervals.items() if (out / f"{interval.youtube_id}.mp4").is_file()}
+    present = {v for v, span in spans.items() if (out / f"{span.youtube_id}.mp4").is_file()}
     known |= {video: {"id": video, "status": "ok", "reason": ""} for video in present}
     settled = () if retry_gone else ("gone", "refused")
-    todo = [v for v in intervals if v not in present and known.get(v, {}).get("status") not in settled]
+    todo = [v for v in spans if v not in present and known.get(v, {}).get("status") not in settled]
     write_rows(out / MANIFEST, COLUMNS, [known[name] for name in sorted(known)])
     for number, video in enumerate(tqdm(todo, desc="videos", unit="video", disable=not progress)):
         if number:
             wait(sleep * random.uniform(0.5, 1.5))
-        known[video] = _fetch_one(video, intervals[video], out, download, sleep, wait)
+        known[video] = _fetch_one(video, spans[video], out, download, sleep, wait)
         write_rows(out / MANIFEST, COLUMNS, [known[name] for name in sorted(known)])
     sweep(out)
-    return [known[video] for video in intervals]
+    return [known[video] for video in spans]
 
 
 def _fetch_one(
     video: str,
-    interval: Interval,
+    span: Span,
     out: Path,
     download: Downloader,
     sleep: float,
     wait: Callable[[float], None],
 ) -> dict[str, str]:
     """Download, cut, and put one clip in place; try failures again, waiting longer each time."""
-    path = out / f"{interval.youtube_id}.mp4"
+    path = out / f"{span.youtube_id}.mp4"
     row = {"id": video, "status": "ok", "reason": ""}
     for attempt in range(1, ATTEMPTS + 1):
         with tempfile.TemporaryDirectory(prefix="llp-video-") as folder:
             try:
-                whole = download(interval.youtube_id, Path(folder))
+                whole = download(span.youtube_id, Path(folder))
                 with whole_file(path) as temporary:
-                    trim(whole, temporary, interval.start, interval.end)
+                    trim(whole, temporary, span.start, span.end)
                 return row
             except VideoError as error:
                 status, reason = error.status, str(error)

@@ -15,23 +15,18 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from cmpie_lite.data.annotations import SplitAnnotations, feature_name
+from cmpie_lite.data.annotations import SplitAnnotations
+from cmpie_lite.data.llp_names import feature_name
 from cmpie_lite.data.store import CHUNK, FEATURES, split_header
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import FRAMES_PER_SEGMENT
 from cmpie_lite.support.files import whole_file
-from data_fetch.layout import check_feature, read_feature
-
-TENSORS: Final = {  # folder of feature files -> tensor of the store; in the order of the tensors
-    "vggish": "audio",
-    "res152": "visual_2d",
-    "r2plus1d_18": "visual_3d",
-}
+from data_fetch.layout import TENSORS, check_feature, read_feature
 
 
 class BadFile(NamedTuple):
@@ -82,6 +77,10 @@ def complete(job: Job, feats: Path, staging: Path, progress: bool) -> tuple[Job,
     """Bring a split's file to its end; return what it holds and its videos with negative audio features.
 
     Videos whose values turn out not to be finite are left out, for which the file is written anew.
+
+    Raises:
+        DataError: no video is left, or a feature file was damaged since it was looked at.
+        OSError: the file cannot be written; what there is of it is kept.
     """
     done, part, state = (staging / f"{job.name}.{suffix}" for suffix in ("safetensors", "part", "json"))
     not_finite: list[BadFile] = []

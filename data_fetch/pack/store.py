@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from cmpie_lite.data.annotations import Annotations, feature_name
+from cmpie_lite.data.annotations import Annotations
+from cmpie_lite.data.llp_names import feature_name
 from cmpie_lite.data.store import FEATURES, SPLITS
 from cmpie_lite.data.store_files import install
 from cmpie_lite.errors import DataError, WriteError

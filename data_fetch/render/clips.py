@@ -16,6 +16,15 @@ from typing import Any, Final
 
 from tqdm import tqdm
 
+from cmpie_lite.data.llp_names import (
+    AUDIO_FILES,
+    DENSE_COLUMNS,
+    FULL_FILE,
+    VISUAL_FILE,
+    WEAK_COLUMNS,
+    WEAK_FILES,
+    feature_name,
+)
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASS_INDEX, NUM_SEGMENTS, SEGMENT_SECONDS
 from cmpie_lite.support.extras import need
@@ -34,7 +43,6 @@ PICTURE: Final = {
     "mpeg4": EXACT | {"qscale": "3"},
 }
 CONTAINER: Final = {"fflags": "+bitexact"}
-WEAK_FILES: Final = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
 
 
 def render_set(
@@ -78,7 +86,7 @@ def render_set(
     claim(videos / SOURCE_FILE, made, occupied=any(videos.glob("[!.]*.mp4")))
     _write_annotations(out / "annotations", scenes)
     for video, scene in tqdm(everything.items(), desc="render", unit="clip", disable=not progress):
-        path = videos / f"{video[:11]}.mp4"
+        path = videos / f"{feature_name(video)}.mp4"
         if not path.is_file():
             render_clip(path, scene, size=size, fps=fps, seed=seed)
     sweep(videos)
@@ -142,18 +150,17 @@ def _write_annotations(folder: Path, scenes: Mapping[str, Mapping[str, Scene]]) 
         for name, split in scenes.items()
     }
     for name, file in WEAK_FILES.items():
-        _write_tsv(folder / file, ("filename", "event_labels"), weak[name])
+        _write_tsv(folder / file, WEAK_COLUMNS, weak[name])
     every = [row for rows in weak.values() for row in rows]
-    _write_tsv(folder / "AVVP_dataset_full.csv", ("filename", "event_labels"), every)
-    columns = ("filename", "onset", "offset", "event_labels")
-    for modality in ("audio", "visual"):
+    _write_tsv(folder / FULL_FILE, WEAK_COLUMNS, every)
+    for modality, file in (("audio", AUDIO_FILES["2024"]), ("visual", VISUAL_FILE)):
         rows = [
             (video, f"{event.onset:g}", f"{event.offset:g}", event.label)
             for name in ("val", "test")
             for video, scene in scenes[name].items()
             for event in getattr(scene, modality)
         ]
-        _write_tsv(folder / f"AVVP_eval_{modality}.csv", columns, rows)
+        _write_tsv(folder / file, DENSE_COLUMNS, rows)
 
 
 def _labels(scene: Scene) -> list[str]:

@@ -24,7 +24,7 @@ import torch
 
 from data_fetch.extract.decode import CLIP_SECONDS, read_frames, read_waveform
 from data_fetch.extract.video import audio_features, read_clip, visual_2d_features, visual_3d_features
-from data_fetch.extract.videos import Recipe, _networks, extract_many
+from data_fetch.extract.videos import ExtractionRecipe, _networks, extract_many
 from data_fetch.extract.weights import load_networks
 from data_fetch.render.clips import render_clip
 from data_fetch.render.scenes import make_scene
@@ -58,7 +58,7 @@ def shares(videos: list[Path], weights: str, device: str) -> dict[str, float]:
     return spent
 
 
-def on_dask(videos: list[Path], recipe: Recipe, workers: int, folder: Path) -> float:
+def on_dask(videos: list[Path], recipe: ExtractionRecipe, workers: int, folder: Path) -> float:
     """Seconds that running workers, their networks built, need for all videos."""
     from distributed import Client, LocalCluster
 
@@ -78,7 +78,7 @@ def on_dask(videos: list[Path], recipe: Recipe, workers: int, folder: Path) -> f
     return seconds
 
 
-def _warm(recipe: Recipe) -> None:
+def _warm(recipe: ExtractionRecipe) -> None:
     torch.set_num_threads(recipe.threads)
     _networks(recipe.weights, recipe.seed, recipe.device, recipe.folder)
 
@@ -108,7 +108,7 @@ def main() -> None:
         for step, seconds in spent.items():
             print(f"{step:20s}{seconds / len(videos):8.3f} s a clip{seconds / total:8.1%}")
         print(f"{'all':20s}{total / len(videos):8.3f} s a clip: {length / total:.2f} s of video per second\n")
-        recipe = Recipe(weights=args.weights, device=args.device, threads=1)
+        recipe = ExtractionRecipe(weights=args.weights, device=args.device, threads=1)
         walls = {}
         for workers in range(1, args.workers + 1):
             walls[workers] = on_dask(videos, recipe, workers, folder / f"feats{workers}")

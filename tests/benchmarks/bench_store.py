@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cmpie_lite.data.annotations import Annotations, SplitAnnotations, feature_name
+from cmpie_lite.data.annotations import Annotations, SplitAnnotations
+from cmpie_lite.data.llp_names import feature_name
 from cmpie_lite.data.store import FEATURES, LABELS, FeatureStore, Split
 from cmpie_lite.data.store_files import open_store, write_store
 from data_fetch.layout import LAYOUT

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cmpie_lite.data.annotations import audit, read_annotations
+from cmpie_lite.data.annotations import fault_table, read_annotations
 from cmpie_lite.decoding import Predictions, decode
 from cmpie_lite.events import Event, events_to_roll
 from cmpie_lite.losses import binary_cross_entropy, smooth, weak_label_loss
@@ -227,7 +227,7 @@ def table_after(stem: str, marker: str) -> list[list[str]]:
 
 @pytest.mark.shared
 def test_the_faults_that_chapter_0_tells(shared: Path) -> None:
-    counted = audit(read_annotations(shared / "llp")).groupby("what")["count"]
+    counted = fault_table(read_annotations(shared / "llp")).groupby("what")["count"]
     total, parts = counted.sum(), counted.apply(list)
     told = {row[0]: row for row in table_after("00_task", "audit")}
     found = {what: int(re.search(r"\d+", row[2])[0]) for what, row in told.items()}  # type: ignore[index]
