@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,8 +18,6 @@ sys.path.insert(0, str(ROOT))
 
 from book.tools import audit, check_site, diagram, ledger, register  # noqa: E402
 from cmpie_lite.config import ModelConfig  # noqa: E402
-from cmpie_lite.metrics import parsing_scores  # noqa: E402
-from cmpie_lite.notebook import explorers as embed  # noqa: E402
 from cmpie_lite.support.fields import override  # noqa: E402
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))
@@ -334,80 +329,6 @@ def test_the_lab_log_is_dated_newest_first() -> None:
     )
     assert dates
     assert dates == sorted(dates, reverse=True)
-
-
-# ---------- static explorers ----------
-
-NODE = shutil.which("node")
-
-
-def probabilities(seed: int, videos: int = 8) -> dict[str, np.ndarray]:
-    """Random predictions and truths; in some videos nothing is true, in some nothing is predicted."""
-    rng = np.random.default_rng(seed)
-    segments = rng.random((videos, 10, 2, 25)) ** 3
-    segments[1] *= 0.1
-    truth = rng.random((2, videos, 10, 25)) < 0.15
-    truth[:, 2] = False
-    truth[0, 3] = False
-    return {
-        "segments": segments,
-        "video": segments.max((1, 2)) * 0.9,
-        "true_audio": truth[0],
-        "true_visual": truth[1],
-    }
-
-
-def json_of(block: embed.Html) -> Any:
-    match = re.search(r'<script type="application/json">(.*)</script>', block.html)
-    assert match
-    return json.loads(match[1])
-
-
-def videos_of(p: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    return [{"id": str(n), **{k: v[n] for k, v in p.items()}} for n in range(len(p["video"]))]
-
-
-@pytest.mark.skipif(NODE is None, reason="needs node to run the page's script")
-@pytest.mark.parametrize("gate", [True, False])
-@pytest.mark.parametrize("threshold", [0.05, 0.29, 0.5, 0.57, 0.95])
-def test_the_pages_scores_are_those_of_the_package(threshold: float, gate: bool) -> None:
-    p = probabilities(int(100 * threshold))
-    p["segments"][4, 3, 0, 7], p["video"][4, 7] = threshold, threshold  # exactly on it: counts as positive
-    p["video"][3, :9] *= 1.9  # a pooled video score may pass 1
-    data = json_of(embed.timeline_explorer(videos_of(p), [f"c{i}" for i in range(25)]))
-    script = f"""
-        const e = require({json.dumps(str(STATIC / "explorer.js"))});
-        const videos = JSON.parse(require("fs").readFileSync(0, "utf8")).videos;
-        const rolls = videos.map((v) => e.decode(v, {round(threshold * embed.SCALE)}, {json.dumps(gate)}));
-        const scores = videos.map((v, n) => e.scoreVideo(...rolls[n], v.true_audio, v.true_visual));
-        console.log(JSON.stringify(e.meanScores(scores)));
-    """
-    answer = subprocess.run(
-        [str(NODE), "-e", script], input=json.dumps(data), capture_output=True, text=True, check=True
-    )
-    segments, video = torch.from_numpy(p["segments"]), torch.from_numpy(p["video"])
-    pred = (segments >= threshold) & ((video >= threshold)[:, None, None] | (not gate))
-    truth = torch.from_numpy(p["true_audio"]), torch.from_numpy(p["true_visual"])
-    expected = parsing_scores(pred[:, :, 0], pred[:, :, 1], *truth).as_dict()
-    assert json.loads(answer.stdout) == pytest.approx(expected, abs=1e-12)
-    assert len(expected) == 10
-
-
-def test_explorers_refuse_what_they_cannot_draw() -> None:
-    p = probabilities(0, videos=4)
-    p["segments"][0, 0, 0, 0] = 1.5
-    with pytest.raises(ValueError, match=r"1\.5, expected all in \[0, 1\]"):
-        embed.timeline_explorer(videos_of(p), ["c"] * 25)
-    with pytest.raises(ValueError, match=r"\(2, 3, 4\), expected \(H, 3, 5\)"):
-        embed.attention_explorer(np.ones((2, 3, 4)), ["q"] * 3, ["k"] * 5)
-    with pytest.raises(ValueError, match=r"expected \(1, T\)"):
-        embed.weights_explorer(np.ones((2, 10)), ["a"])
-
-
-def test_labels_cannot_end_the_data_early() -> None:
-    block = embed.weights_explorer(np.ones((1, 10)), ["</script><b>"])
-    assert block.html.count("</script>") == 1
-    assert json_of(block)["labels"] == ["</script><b>"]
 
 
 # ---------- the site checker ----------

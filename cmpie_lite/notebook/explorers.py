@@ -29,8 +29,13 @@ class Html:
         return "(an explorer, drawn in the book's pages)"
 
 
+def script_json(data: Any) -> str:
+    """JSON for a script tag. With "<" escaped no "</script>" ends it, no "<!--<script>" swallows the page."""
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+
+
 def _block(kind: str, data: Mapping[str, Any]) -> Html:
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
+    text = script_json(data)
     return Html(
         f'<div class="{kind}-explorer" data-explorer="{kind}"><p class="explorer-fallback">{FALLBACK}</p>'
         f'<script type="application/json">{text}</script></div>'
