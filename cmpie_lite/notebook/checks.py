@@ -18,7 +18,7 @@ from torch import Tensor
 
 
 def check(name: str, value: Any, expected: Any, atol: float = 1e-6) -> None:
-    """Print "ok" where value equals expected up to `atol`; "to do" where value is `...` or None.
+    """Print "ok" where value equals expected up to `atol`; "to do" where value is `...`.
 
     Takes numbers, booleans, tensors, arrays and (nested) lists or tuples of them. Strings must be equal.
 
@@ -30,7 +30,7 @@ def check(name: str, value: Any, expected: Any, atol: float = 1e-6) -> None:
         >>> check("Exercise 1.1", ..., 3)
         to do  Exercise 1.1
     """
-    if value is None or value is ...:
+    if value is ...:
         print(f"to do  {name}")
         return
     problem = difference(value, expected, atol)
@@ -82,6 +82,8 @@ def value_and_gradients(function: Callable[..., Any], inputs: Sequence[Tensor]) 
 
 def difference(value: Any, expected: Any, atol: float) -> str:
     """What is wrong with value, in words; empty where it equals expected up to `atol`."""
+    if value is None:
+        return "received None. Does the function end without `return`?"
     if isinstance(value, str) or isinstance(expected, str):
         return "" if value == expected else f"received {value!r}, expected {expected!r}."
     try:

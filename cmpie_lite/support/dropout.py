@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 STEPS = 2**16  # a mask is drawn from integers of 16 bits, so probabilities are multiples of 1 / STEPS
 # Before 2.11 vmap has no rule for a view of another dtype, and the seeds axis needs one.
-VMAP_KNOWS_VIEWS = torch.__version__ >= (2, 11)
+VMAP_KNOWS_VIEWS = torch.__version__ >= (2, 11)  # type: ignore[operator]
 
 
 class Dropout(nn.Module):

@@ -1,0 +1,67 @@
+"""The checkers of the book's exercises: the expected value does not stand under the blank.
+
+A cell ends in `check_exercise("2.2", hybrid_many)`. It prints "to do" while the answer is `...`, or is a
+function that returns `...`; it prints "ok" where the answer is right; else it raises and says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from cmpie_lite.notebook import answers
+from cmpie_lite.notebook.checks import difference
+
+CHECKS: Final[dict[str, Callable[..., Iterator[answers.Case]]]] = {
+    "0.1": answers.events_together,
+    "0.2": answers.wrong_labels,
+    "0.3": answers.asynchrony,
+    "1.1": answers.three_weights,
+    "1.2": answers.multi_head,
+    "1.3": answers.causal,
+    "2.1": answers.hybrid_row,
+    "2.2": answers.three_modalities,
+    "2.3": answers.size_of_a_layer,
+    "3.1": answers.squeezed,
+    "3.2": answers.both_axes,
+    "3.3": answers.slide,
+    "3.4": answers.whose_reading,
+    "4.1": answers.aggregated_row,
+    "4.2": answers.audio_share,
+    "4.3": answers.by_features,
+    "5.1": answers.max_pool,
+    "5.2": answers.joint_pool,
+    "5.3": answers.noisy_or,
+    "6.1": answers.type_at_av,
+    "6.2": answers.least_length,
+    "6.3": answers.onsets,
+    "7.1": answers.gains,
+    "7.2": answers.how_many,
+    "7.3": answers.late_mean,
+}
+
+
+def check_exercise(number: str, answer: Any, *context: Any) -> None:
+    """Check a reader's answer to an exercise and print one line.
+
+    Args:
+        number: of the exercise, as the book prints it, such as "2.2".
+        answer: a value, or the function that the reader was asked for; `...` where it is not done yet.
+        context: what the exercise takes from its chapter.
+
+    Raises:
+        AssertionError: the answer is wrong; the message says what was received and what was expected.
+        KeyError: there is no such exercise.
+    """
+    if answer is ...:
+        print(f"to do  Exercise {number}")
+        return
+    for what, value, expected in CHECKS[number](answer, *context):
+        if value is ...:
+            print(f"to do  Exercise {number}")
+            return
+        name = f"Exercise {number}{', ' * bool(what)}{what}"
+        problem = difference(value, expected, 1e-5)
+        if problem:
+            raise AssertionError(f"{name}: {problem}")
+    print(f"ok     Exercise {number}")
