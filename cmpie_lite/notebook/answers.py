@@ -135,7 +135,7 @@ def slide(answer: Callable) -> Iterator[Case]:
 
 def whose_reading(answer: Any) -> Iterator[Case]:
     """The phrases of chapter 3's exercise, in its order: what each asks one weight for."""
-    yield "", [str(word) for word in answer], ["either", "segment", "segment", "either", "segment"]
+    yield "", ", ".join(answer), "either, segment, segment, either, segment"
 
 
 # ---------- chapter 4: cross-modal aggregation ----------
