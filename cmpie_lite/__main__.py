@@ -18,7 +18,7 @@ from cmpie_lite.experiments import grid
 from cmpie_lite.experiments.parse import cautions, event_table, parse_features, write_events
 from cmpie_lite.experiments.run_many import GridError
 from cmpie_lite.experiments.run_one import run_experiment
-from cmpie_lite.experiments.settings import Settings, open_data, packed, run_folder, settings_from
+from cmpie_lite.experiments.settings import Settings, open_data, run_folder, settings_from, store_folder
 from cmpie_lite.metrics import ParsingScores
 from cmpie_lite.results.metric_tables import trivial_references
 from cmpie_lite.support.devices import check_device
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m cmpie_lite", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
 
-    one = commands.add_parser("train", help="train, test and record one model a seed")
+    one = commands.add_parser("train", help="train, test and record one model per seed")
     one.add_argument("--model", default=DEFAULTS.model, help=f"one of: {', '.join(SYSTEMS)}")
     one.add_argument("--seeds", type=int, nargs="+", default=list(DEFAULTS.seeds))
     one.set_defaults(run=run_train)
@@ -182,7 +182,7 @@ def banner(source: str, settings: Settings) -> str:
     """The data source, loud where it is not LLP; the preset where the data were simulated just now."""
     if source == "LLP":
         return "data: LLP"
-    size = "" if packed(settings) else f", preset {settings.preset}"
+    size = "" if store_folder(settings) else f", preset {settings.preset}"
     return f"data: {source}{size}.  THIS IS NOT LLP: its scores say nothing about the paper's."
 
 

@@ -7,7 +7,6 @@ roll to its events and back changes nothing; going from events to a roll merges 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASS_INDEX, CLASSES, NUM_CLASSES, NUM_SEGMENTS, SEGMENT_SECONDS
+from cmpie_lite.support.names import did_you_mean
 
 
 class Event(NamedTuple):
@@ -36,9 +36,8 @@ def class_index(label: str) -> int:
     """
     if label in CLASS_INDEX:
         return CLASS_INDEX[label]
-    near = difflib.get_close_matches(str(label), CLASSES, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"The {NUM_CLASSES} classes are {', '.join(CLASSES)}."
-    raise DataError(f"unknown label {label!r}. {hint}")
+    hint = did_you_mean(label, CLASSES) or f" The {NUM_CLASSES} classes are {', '.join(CLASSES)}."
+    raise DataError(f"unknown label {label!r}.{hint}")
 
 
 def events_to_roll(events: Iterable[Event], *, segments: int = NUM_SEGMENTS) -> Bool[Tensor, "T C"]:

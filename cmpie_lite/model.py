@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cmpie_lite.aggregation import CrossModalAggregation
 from cmpie_lite.config import ModelConfig
+from cmpie_lite.decoding import Predictions
 from cmpie_lite.han import HAN
 from cmpie_lite.labels import AUDIO_DIM, FRAMES_PER_SEGMENT, NUM_SEGMENTS, VISUAL_2D_DIM, VISUAL_3D_DIM
 from cmpie_lite.pooling import MMILPooling
@@ -29,6 +30,10 @@ class ParseOutput(NamedTuple):
     visual: Float[Tensor, "B C"]
     segments: Float[Tensor, "B T M C"]
     weights: dict[str, Tensor]
+
+    def predictions(self) -> Predictions:
+        """The probabilities without the weights, on the device of the model: what `decode` reads."""
+        return Predictions(self.video, self.audio, self.visual, self.segments)
 
 
 class FrontEnd(nn.Module):

@@ -6,18 +6,16 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from book.tools.address import set_address
+from book.tools.execute import setup_cell
+from book.tools.project import config, repository
 
-from book.tools.address import set_address  # noqa: E402
-from book.tools.execute import setup_cell  # noqa: E402
-from book.tools.project import config, repository  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 URL = "https://github.com/Owner/a-book"
 NAMED = ("_config.yml", "CITATION.cff", "README.md")

@@ -66,7 +66,7 @@ def test_shapes_and_probabilities(config: Config) -> None:
     parsed = make(config).eval()(*inputs())
     assert parsed.segments.shape == (3, 10, 2, 25)
     assert {p.shape for p in parsed[:3]} == {(3, 25)}
-    for probs in parsed[:4]:
+    for probs in parsed.predictions():
         assert bool(((probs >= 0) & (probs <= 1)).all())
         assert probs.std().item() > 1e-4  # and they depend on something
 
@@ -85,7 +85,9 @@ def test_eighty_frames_equal_ten_pooled_segments(config: Config) -> None:
     model = make(config).eval()
     audio, frames, visual_3d = inputs(frames=80)
     pooled = frames.reshape(3, 10, 8, 2048).mean(2)
-    torch.testing.assert_close(model(audio, frames, visual_3d)[:4], model(audio, pooled, visual_3d)[:4])
+    torch.testing.assert_close(
+        model(audio, frames, visual_3d).predictions(), model(audio, pooled, visual_3d).predictions()
+    )
 
 
 @each_baseline

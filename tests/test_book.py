@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from book.tools import audit, check_site, diagram, ledger, register
+from cmpie_lite.config import ModelConfig
+from cmpie_lite.support.fields import override
 
-from book.tools import audit, check_site, diagram, ledger, register  # noqa: E402
-from cmpie_lite.config import ModelConfig  # noqa: E402
-from cmpie_lite.support.fields import override  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))

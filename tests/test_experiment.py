@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from video_files import numbered, write_video
 
 from cmpie_lite.__main__ import main
 from cmpie_lite.data.llp_sim import SMALL, simulate
@@ -33,9 +32,9 @@ from cmpie_lite.labels import CLASS_INDEX
 from cmpie_lite.support.fields import override
 from cmpie_lite.systems.build import config_to_facts
 from cmpie_lite.systems.rows import SYSTEMS
-from cmpie_lite.training.checkpoint import write_checkpoint
+from cmpie_lite.training.checkpoint import BEST, LAST, write_checkpoint
 from cmpie_lite.training.loop import new_model
-from cmpie_lite.training.run_files import BEST, LAST
+from tests.video_files import numbered, write_video
 
 TINY = {"dim": 16, "ffn_dim": 16}
 QUICK = {"preset": "smoke", "epochs": 1, "overrides": TINY, "dataset": "sim", "device": "cpu"}
@@ -79,7 +78,7 @@ def _one_simulation(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> Non
         ({"overrides": "heads=2"}, "is not JSON"),
         ({"overrides": [1]}, "names and values"),
         ({"overrides": {1: 2}}, "overrides = {1: 2}, expected names and values"),
-        ({"device": "tpu9"}, "this machine has"),
+        ({"device": "tpu9"}, "Settings.device = 'tpu9', expected auto, cpu, cuda, cuda:1"),
         ({"output_dir": 3}, "type str"),
     ],
 )
@@ -245,7 +244,13 @@ def test_a_missing_package_is_named_with_its_extra(
 def test_a_silent_video_is_parsed_when_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = write_video(tmp_path / "mute.mp4", [numbered(0)] * 80, 8.0)
     config = override(SYSTEMS["han"].config, {"dim": 8, "ffn_dim": 8})
-    facts = {"config": config_to_facts(config), "source": "LLP-sim", "epoch": 1}
+    facts = {
+        "config": config_to_facts(config),
+        "recipe": {},
+        "parameters": "",
+        "source": "LLP-sim",
+        "data": "",
+    }
     (tmp_path / "run").mkdir()
     write_checkpoint(tmp_path / "run" / BEST, new_model(config, 1).state_dict(), facts)
     words = ["parse", str(clip), "--run-dir", str(tmp_path / "run"), "--weights", "tiny", "--device", "cpu",
@@ -287,7 +292,7 @@ def test_an_event_table_reads_like_the_timeline(tmp_path: Path) -> None:
 def test_a_damaged_record_or_prediction_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text('{"model": ')
     (tmp_path / "predictions.safetensors").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"record\.json is not a run record"):
+    with pytest.raises(DataError, match=r"record\.json cannot be read as a run record"):
         read_records(tmp_path)
     with pytest.raises(DataError, match="holds no predictions"):
         read_predictions(tmp_path)

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from video_files import numbered, tone, write_video
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support import workers
@@ -39,6 +38,7 @@ from data_fetch.extract.weights import Networks, load_networks
 from data_fetch.layout import LAYOUT, SOURCE_FILE
 from data_fetch.render.clips import render_set
 from data_fetch.tables import read_rows, write_rows
+from tests.video_files import numbered, tone, write_video
 
 TINY = ExtractionRecipe(weights="tiny", threads=1)
 

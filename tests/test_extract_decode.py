@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from video_files import number_of, numbered, rotate_header, tone, write_video
 
 from cmpie_lite.errors import DataError
 from data_fetch.extract.decode import NUM_FRAMES, NUM_SAMPLES, read_frames, read_waveform
 from data_fetch.extract.video import IMAGENET, KINETICS, crop, normalize, read_clip, squash
 from data_fetch.fetch.trim import trim
+from tests.video_files import number_of, numbered, rotate_header, tone, write_video
 
 
 def shown(path: Path, start: float = 0.0, notes: list[str] | None = None) -> list[int]:

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fetch_server import Host, serve
 from torch import nn
 
 from cmpie_lite.errors import DataError
@@ -20,6 +19,7 @@ from data_fetch.extract import weights as module
 from data_fetch.extract.logmel import log_mel
 from data_fetch.extract.networks import R2Plus1D18, ResNet152, VGGish
 from data_fetch.extract.weights import load_networks, published_state
+from tests.fetch_server import Host, serve
 
 
 def log_mel_by_hand(second: np.ndarray) -> np.ndarray:

@@ -6,13 +6,13 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from fetch_server import Host, serve
 
 from cmpie_lite.errors import DataError
 from data_fetch.__main__ import main
 from data_fetch.fetch import annotations as module
 from data_fetch.fetch.annotations import fetch_annotations
 from data_fetch.sources import ANNOTATION_FILES, AUDIO_2020, AUDIO_2024, COMMIT_2020, COMMIT_2024
+from tests.fetch_server import Host, serve
 
 
 @pytest.fixture

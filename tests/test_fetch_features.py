@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fetch_server import Host, serve
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.files import PART, STALE_SECONDS, whole_file
@@ -20,6 +19,7 @@ from data_fetch.fetch import features as module
 from data_fetch.fetch.archives import extract_features
 from data_fetch.fetch.features import fetch_features
 from data_fetch.layout import LAYOUT
+from tests.fetch_server import Host, serve
 
 IDS = ("aaaaaaaaaaa", "bbbbbbbbbbb", "ccccccccccc")
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from video_files import numbered, tone, write_video
 
 from cmpie_lite.data.annotations import read_annotations
 from cmpie_lite.errors import DataError
@@ -24,6 +23,7 @@ from data_fetch.fetch.archives import extract_features
 from data_fetch.layout import LAYOUT, array_fault
 from data_fetch.render.clips import render_set
 from data_fetch.tables import read_rows, write_rows
+from tests.video_files import numbered, tone, write_video
 
 MUTATIONS = 8  # kinds, below
 SEEDS = 10  # of each kind, for each sort of file

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from video_files import number_of, numbered, tone, write_video
 
 from cmpie_lite.errors import DataError
 from data_fetch.extract.decode import read_frames, read_waveform
 from data_fetch.fetch.videos import COLUMNS, MANIFEST, VideoError, classify, fetch_videos
 from data_fetch.tables import read_rows, write_rows
+from tests.video_files import number_of, numbered, tone, write_video
 
 GOOD, GONE, LOCKED, FLAKY, SHORT = (f"{letter * 11}_1_11" for letter in "abcde")
 

@@ -12,12 +12,10 @@ from typing import Any
 
 import pytest
 import torch
-from test_reporting import record
 
 from cmpie_lite.__main__ import main
 from cmpie_lite.config import ModelConfig
-from cmpie_lite.data.store import FeatureStore, Split
-from cmpie_lite.data.store_files import write_store
+from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments import grid, readings
 from cmpie_lite.experiments import run_many as many_runs
@@ -41,29 +39,7 @@ from cmpie_lite.support import workers
 from cmpie_lite.systems.build import build
 from cmpie_lite.systems.rows import configs, paper_rows
 from cmpie_lite.training.loop import load_model
-
-TINY = {"dim": 16, "ffn_dim": 16}
-
-
-def tiny_split(n: int, seed: int) -> Split:
-    g = torch.Generator().manual_seed(seed)
-    audio, visual = (torch.rand(n, 10, 25, generator=g) < 0.1 for _ in range(2))
-    audio[torch.arange(n), 0, torch.arange(n) % 25] = True
-    widths = {"audio": 128, "visual_2d": 2048, "visual_3d": 512}
-    return Split(
-        ids=tuple(f"{seed}-{i}" for i in range(n)),
-        **{name: torch.rand(n, 10, width, generator=g) for name, width in widths.items()},
-        weak=(audio | visual).any(1),
-        dense_audio=audio,
-        dense_visual=visual,
-    )
-
-
-def tiny_store(folder: Path) -> FeatureStore:
-    """A store of random numbers, also written to a folder."""
-    made = FeatureStore(tiny_split(32, 0), tiny_split(6, 1), tiny_split(8, 2), source="random numbers")
-    write_store(folder, made)
-    return made
+from tests.making import TINY, record, tiny_store
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +100,7 @@ def test_a_notebooks_command_repeats_it() -> None:
     settings = grid_settings({"seeds": [1, 4], "epochs": 5, "overrides": {"heads": 4}})
     command = papermill_command("table2.ipynb", settings, 2)
     assert command == (
-        "papermill table2.ipynb out.ipynb -y '{seeds: [1, 4]}' -p epochs 5 -y '{overrides: {\"heads\": 4}}'"
+        "papermill table2.ipynb out.ipynb -p epochs 5 -y '{seeds: [1, 4]}' -y '{overrides: {\"heads\": 4}}'"
     )
     assert papermill_command("t.ipynb", grid_settings({}, 1), 1) == "papermill t.ipynb out.ipynb"
     command = papermill_command("t.ipynb", grid_settings({"output_dir": "my out"}), 2)
@@ -278,7 +254,6 @@ def test_dask_is_imported_only_when_asked() -> None:
 
 
 def test_the_readings_are_those_of_the_register() -> None:
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from book.tools import register
 
     listed = {name: tuple(list(entry.readings)[1:]) for name, entry in register.ENTRIES.items()}

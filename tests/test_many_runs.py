@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_grid import TINY, tiny_store
 
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.errors import DataError
@@ -19,8 +18,9 @@ from cmpie_lite.experiments.record import PREDICTIONS, RECORD, read_records
 from cmpie_lite.experiments.run_many import GridError, finished, run_grid, run_job
 from cmpie_lite.experiments.run_one import run_experiment
 from cmpie_lite.experiments.settings import Settings, run_folder
+from cmpie_lite.training.checkpoint import BEST
 from cmpie_lite.training.loop import load_model
-from cmpie_lite.training.run_files import BEST
+from tests.making import TINY, tiny_store
 
 
 @pytest.fixture(scope="module")

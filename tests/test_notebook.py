@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -12,16 +11,13 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from book.tools.execute import content_id, merge_streams, normalise, setup_cell, takes_parameters
+from book.tools.project import repository
 from cmpie_lite.notebook import explorers as embed
 from cmpie_lite.notebook.charts import attention_maps, curves, weight_bars
 from cmpie_lite.notebook.checks import check, check_same
 from cmpie_lite.notebook.page import environment_footer, example_clip
 from cmpie_lite.notebook.widgets import attention_widget, weights_widget
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from book.tools.execute import content_id, merge_streams, normalise, setup_cell, takes_parameters
-from book.tools.project import repository
 
 # ---------- checks ----------
 

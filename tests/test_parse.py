@@ -37,7 +37,7 @@ def test_settings_accept_what_exists(tmp_path: Path) -> None:
         ({"start": float("inf")}, "start = inf, expected seconds >= 0"),
         ({"threshold": 1.5}, "threshold = 1.5, expected a probability"),
         ({"threshold": "half"}, "threshold = 'half', expected a number"),
-        ({"device": "quantum"}, "device = 'quantum' cannot be used"),
+        ({"device": "quantum"}, "device = 'quantum', expected auto, cpu, cuda"),
     ],
 )
 def test_settings_refuse_what_cannot_be(wrong: dict[str, Any], message: str) -> None:

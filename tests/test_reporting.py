@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cmpie_lite.config import TrainConfig
 from cmpie_lite.errors import DataError
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.notebook.seed_plots import (
@@ -38,27 +36,8 @@ from cmpie_lite.results.reports import (
     write_report,
 )
 from cmpie_lite.results.score_tables import interval_table, paper_differences, paper_table, score_table
-from cmpie_lite.systems.build import config_to_facts
-from cmpie_lite.systems.rows import SYSTEMS, paper_rows, title_of
-
-
-def record(
-    model: str, seed: int, base: float, *, source: str = "LLP-sim", digest: str = "a" * 64, epochs: int = 40,
-    train: int = 800, **overrides: Any,
-) -> dict[str, Any]:  # fmt: skip
-    """A run record whose ten scores are base, base + 0.001, base + 0.002 and so on."""
-    config = config_to_facts(SYSTEMS[model].config) | overrides
-    return {
-        "model": model,
-        "config": config,
-        "recipe": dataclasses.asdict(TrainConfig(seed=seed, epochs=epochs)),
-        "data": {"source": source, "sha256": digest, "videos": {"train": train, "val": 20, "test": 40}},
-        "environment": {"device": "cpu", "cores": 2, "platform": "x", "torch": "2", "commit": "abc"},
-        "finished": "2026-01-01T00:00:00+00:00",
-        "seconds": 1.0,
-        "best_epoch": 1,
-        "test": {name: base + 0.001 * i for i, name in enumerate(SCORES)},
-    }
+from cmpie_lite.systems.rows import paper_rows, title_of
+from tests.making import record
 
 
 def two_systems(seeds: int, gap: float = 0.02, **kinds: Any) -> pd.DataFrame:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
-from test_reporting import record
+
+from book.tools import register, reproduction, stored
+from cmpie_lite.results.reports import frame_of, make_report, read_report, write_report
+from tests.making import record
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from book.tools import register, reproduction, stored  # noqa: E402
-from cmpie_lite.results.reports import frame_of, make_report, read_report, write_report  # noqa: E402
 
 
 def report(source: str, gap: float, seeds: int = 6) -> dict[str, Any]:

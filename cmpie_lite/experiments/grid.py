@@ -13,7 +13,7 @@ import argparse
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,9 +23,16 @@ from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.decoding import decode
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments.readings import effects_of, reading_jobs
-from cmpie_lite.experiments.record import read_predictions, video_scores
+from cmpie_lite.experiments.record import RunRecord, read_predictions, video_scores
 from cmpie_lite.experiments.run_many import run_grid
-from cmpie_lite.experiments.settings import Settings, known_fields, open_data, output_folder, run_folder
+from cmpie_lite.experiments.settings import (
+    RunSettings,
+    Settings,
+    known_fields,
+    open_data,
+    output_folder,
+    run_folder,
+)
 from cmpie_lite.results.analysis import analyse, deciding_videos
 from cmpie_lite.results.metric_tables import per_video_scores
 from cmpie_lite.results.pairing import Videos
@@ -40,31 +47,23 @@ from cmpie_lite.results.reports import (
 )
 from cmpie_lite.results.score_tables import interval_table, score_table
 from cmpie_lite.support.devices import check_device
-from cmpie_lite.support.fields import check_fields, require
+from cmpie_lite.support.fields import require
 from cmpie_lite.systems.rows import configs, paper_rows
 
 
 @dataclass(frozen=True)
-class GridSettings:
-    """What a reader may choose of a grid; fields that `Settings` has too mean the same."""
+class GridSettings(RunSettings):
+    """What a reader may choose of a grid: the settings of its runs, and which and where these are."""
 
-    systems: Sequence[str] = tuple(configs(2))
     seeds: Sequence[int] = (1, 2, 3)
-    epochs: int = 40
-    dataset: Literal["auto", "sim", "llp"] = "auto"
-    preset: Literal["smoke", "small", "full"] = "small"
-    data_dir: str = ""
-    device: str = "auto"
-    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
-    overrides: Mapping[str, Any] = field(default_factory=dict)  # of every system's config or recipe
-    output_dir: str = ""
-    workers: int = 0  # local processes; 0: one a core, or this process where Dask is not installed
+    systems: Sequence[str] = tuple(configs(2))
+    workers: int = 0  # local processes; 0: one per core, or this process where Dask is not installed
     scheduler: str = ""  # address of a running Dask scheduler
     together: bool = False  # all seeds of a system at once, in this process; on a GPU that is the default
     stored: str = ""  # read this report and run nothing
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        super().__post_init__()
         good = isinstance(self.systems, list | tuple) and all(type(s) is str for s in self.systems)
         different = bool(good and self.systems) and len(set(self.systems)) == len(self.systems)
         require(self, "systems", different, "a list of different systems, such as ['han', 'cmpie']")
@@ -73,8 +72,7 @@ class GridSettings:
 
     def jobs(self) -> list[Settings]:
         """One `Settings` for each system and seed, system after system; all are checked."""
-        shared = {f.name for f in fields(Settings)} - {"model"}
-        same = {name: getattr(self, name) for name in shared}
+        same = {f.name: getattr(self, f.name) for f in fields(RunSettings)}
         every = [Settings(model=name, **same) for name in self.systems]
         return [replace(one, seeds=[seed]) for one in every for seed in one.seeds]
 
@@ -152,9 +150,10 @@ def papermill_command(notebook: str, settings: GridSettings, table: Literal[1, 2
 
 def run_all(
     jobs: Sequence[Settings], store: FeatureStore, settings: GridSettings, progress: bool
-) -> tuple[list[dict[str, Any]], Videos]:
+) -> tuple[list[RunRecord], Videos]:
     """All records, and the scores of every test video of every run."""
-    alone = check_device(settings.device).type == "cuda" and not settings.scheduler
+    here = not settings.scheduler  # with one, the device is another machine's
+    alone = here and check_device(settings.device).type == "cuda"
     records = run_grid(
         jobs,
         store,
@@ -209,7 +208,7 @@ def add_words(top: argparse.ArgumentParser) -> None:
     )
     top.add_argument("--systems", nargs="+", help="only these of the table's systems")
     top.add_argument("--seeds", type=int, nargs="+", default=list(default.seeds))
-    top.add_argument("--workers", type=int, default=0, help="local processes; default: one a core")
+    top.add_argument("--workers", type=int, default=0, help="local processes; default: one per core")
     top.add_argument("--scheduler", default="", help="address of a running Dask scheduler, tcp://host:8786")
     top.add_argument("--together", action="store_true", help="all seeds of a system at once, in this process")
     top.add_argument("--report", type=Path, help="where the report goes, such as book/results/table2.json")

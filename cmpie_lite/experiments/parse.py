@@ -14,7 +14,7 @@ from cmpie_lite.decoding import THRESHOLD, Predictions, decode
 from cmpie_lite.errors import DataError
 from cmpie_lite.events import class_index, roll_to_events
 from cmpie_lite.labels import MODALITIES
-from cmpie_lite.support.devices import check_device
+from cmpie_lite.support.devices import DEVICES, is_device_name
 from cmpie_lite.support.fields import check_fields, require
 from cmpie_lite.support.files import replace_file
 
@@ -39,7 +39,7 @@ class ParseSettings:
         require(self, "run_dir", not self.run_dir or Path(self.run_dir).exists(), "a run's folder, or ''")
         require(self, "start", 0.0 <= self.start < float("inf"), "seconds >= 0")
         require(self, "threshold", 0.0 <= self.threshold <= 1.0, "a probability in [0, 1]")
-        check_device(self.device)
+        require(self, "device", is_device_name(self.device), DEVICES)
 
 
 def parse_features(model: nn.Module, audio: Any, visual_2d: Any, visual_3d: Any) -> Predictions:
@@ -58,7 +58,7 @@ def parse_features(model: nn.Module, audio: Any, visual_2d: Any, visual_3d: Any)
             raise DataError(f"{name} has {broken} values that are not finite. Extract the video again.")
     with torch.inference_mode():
         parsed = model.eval()(*(x[None].to(device) for x in features.values()))
-    return Predictions(*(probs.float().cpu() for probs in parsed[:4]))
+    return Predictions(*(probs.float().cpu() for probs in parsed.predictions()))
 
 
 def cautions(source: str | None, extractors_trained: bool) -> list[str]:

@@ -38,7 +38,7 @@ def readings() -> dict[str, tuple[Any, ...]]:
 
 
 def reading_jobs(base: Sequence[Settings], only: Sequence[str] = ()) -> dict[tuple[str, str], list[Settings]]:
-    """("", "") -> the jobs of `base`, one a seed; (field, value) -> the same with that one reading changed.
+    """("", "") -> the jobs of `base`, one per seed; (field, value) -> the same with that one reading changed.
 
     A reading that `base` has already is left out.
 

@@ -11,9 +11,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
-import numpy
 import numpy as np
 import numpy.typing as npt
 import safetensors.torch
@@ -25,13 +24,49 @@ from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.decoding import Predictions, decode
 from cmpie_lite.errors import DataError
-from cmpie_lite.metrics import ParsingScores
+from cmpie_lite.metrics import SCORES, ParsingScores
 from cmpie_lite.results.metric_tables import per_video_scores
+from cmpie_lite.support.fields import misfit
 from cmpie_lite.support.files import replace_file
 from cmpie_lite.systems.build import Config, config_to_facts, signature
 from cmpie_lite.training.loop import Run
 
 RECORD, PREDICTIONS = "record.json", "predictions.safetensors"
+
+
+AGAIN = "Restore it, or move it elsewhere and run again."
+
+
+class _Sometimes(TypedDict, total=False):
+    creation: dict[str, Any]  # what the data were made with
+
+
+class DataFacts(_Sometimes):
+    """The data of a run."""
+
+    source: str
+    sha256: str  # the store's digest
+    videos: dict[str, int]  # of each split
+
+
+class _MayLack(TypedDict, total=False):
+    parameters: str  # signature of the architecture
+    together: list[int]  # the seeds that were trained at once, this one among them
+
+
+class RunRecord(_MayLack):
+    """Everything that is needed to repeat a run and to read its result. Scores are fractions."""
+
+    model: str  # the system's name
+    config: dict[str, Any]
+    recipe: dict[str, Any]
+    data: DataFacts
+    environment: dict[str, Any]
+    finished: str  # ISO 8601, UTC
+    seconds: float
+    best_epoch: int  # counted from 1
+    history: list[dict[str, float]]  # a row per epoch
+    test: dict[str, float]  # the ten scores
 
 
 def environment(device: torch.device) -> dict[str, Any]:
@@ -42,7 +77,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "commit": commit(),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "numpy": numpy.__version__,
+        "numpy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",
         "device": f"{device.type}: {name}",
         "threads": torch.get_num_threads(),
@@ -52,7 +87,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 def commit() -> str | None:
     """The git commit of this package's checkout, "+changes" where it has uncommitted ones, or None."""
-    here = Path(__file__).resolve().parents[1]
+    here = Path(cmpie_lite.__file__).resolve().parent
     try:
         head = git(here, "rev-parse", "HEAD")
         changes = git(here, "status", "--porcelain", "--", str(here))
@@ -74,8 +109,18 @@ def run_record(
     run: Run,
     scores: ParsingScores,
     device: torch.device,
-) -> dict[str, Any]:
-    """Everything that is needed to repeat a run and to read its result. Scores are fractions."""
+) -> RunRecord:
+    """The record of a run that has just ended, on this machine.
+
+    Args:
+        name: of the system.
+        config: what was built.
+        recipe: how it was trained; its seed is the run's.
+        store: the data of training, validation and test.
+        run: what training gave.
+        scores: of the best epoch's model on the test split.
+        device: that the run was trained on.
+    """
     return {
         "model": name,
         "config": config_to_facts(config),
@@ -97,33 +142,49 @@ def run_record(
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write `record.json`, atomically; a number that is none raises ValueError."""
+    """Write `record.json`, atomically.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+        WriteError: the folder cannot be written.
+    """
     replace_file(folder / RECORD, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
 
 
-def read_records(folder: Path) -> list[dict[str, Any]]:
-    """Every run record under a folder, in the order of their paths."""
-    records = []
-    for path in sorted(folder.rglob(RECORD)):
-        try:
-            record = json.loads(path.read_text())
-            if lacking := [
-                name for name in ("model", "config", "recipe", "data", "test") if name not in record
-            ]:
-                raise ValueError(f"it has no {', '.join(lacking)}")
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} is not a run record ({error}): delete it and run again.") from error
-        records.append(record)
-    return records
+def read_record(path: Path) -> RunRecord:
+    """Read and check one record.
+
+    Raises:
+        DataError: the file cannot be read, or something in it is missing or of another type than `RunRecord`.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf8"))
+        fault = misfit(record, RunRecord)
+        if not fault and (lacking := sorted(set(SCORES) - record["test"].keys())):
+            fault = f"test has no {', '.join(lacking)}"
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as a run record ({error}). {AGAIN}") from error
+    if fault:
+        raise DataError(f"{path} is not a run record: {fault}. {AGAIN}")
+    return cast(RunRecord, record)
 
 
-def origin_of(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Environment and day of the same run, where its record stands there already; else nothing."""
+def read_records(folder: Path) -> list[RunRecord]:
+    """Every run record under a folder, in the order of their paths.
+
+    Raises:
+        DataError: one of them is none (`read_record`).
+    """
+    return [read_record(path) for path in sorted(folder.rglob(RECORD))]
+
+
+def origin_of(folder: Path, history: list[dict[str, float]]) -> tuple[dict[str, Any], str] | None:
+    """Environment and day of the same run, where its record stands in the folder already."""
     with suppress(DataError):
-        for before in read_records(folder):
-            if before.get("history") == record["history"]:
-                return {name: before[name] for name in ("environment", "finished") if name in before}
-    return {}
+        before = read_record(folder / RECORD)
+        if before["history"] == history:
+            return before["environment"], before["finished"]
+    return None
 
 
 def write_predictions(folder: Path, predictions: Predictions, ids: tuple[str, ...], source: str) -> None:
@@ -134,7 +195,11 @@ def write_predictions(folder: Path, predictions: Predictions, ids: tuple[str, ..
 
 
 def read_predictions(folder: Path) -> tuple[Predictions, tuple[str, ...], str]:
-    """What `write_predictions` wrote: predictions, ids, source."""
+    """What `write_predictions` wrote: predictions, ids, source.
+
+    Raises:
+        DataError: the folder has no such file, or it is damaged.
+    """
     path = folder / PREDICTIONS
     try:
         with safetensors.safe_open(path, framework="pt") as file:

@@ -28,21 +28,17 @@ from cmpie_lite.errors import DataError
 from cmpie_lite.experiments.record import (
     PREDICTIONS,
     RECORD,
+    RunRecord,
     read_predictions,
-    read_records,
-    run_record,
-    write_predictions,
-    write_record,
+    read_record,
 )
-from cmpie_lite.experiments.run_one import run_experiment
+from cmpie_lite.experiments.run_one import finish_run, run_experiment
 from cmpie_lite.experiments.settings import Settings, open_data, run_folder
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import installed
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
 from cmpie_lite.systems.build import build, config_to_facts, signature
-from cmpie_lite.training.checkpoint import write_checkpoint
-from cmpie_lite.training.evaluate import predict, score
-from cmpie_lite.training.run_files import BEST, facts_of
+from cmpie_lite.training.checkpoint import BEST, facts_of, save_best
 from cmpie_lite.training.seeds import train_seeds
 
 ONE_AT_A_TIME: Final = threading.Lock()  # a worker of several threads has one generator of random numbers
@@ -61,7 +57,7 @@ def data_of(dataset: Any, data_dir: str, preset: Any) -> FeatureStore:
     return open_data(Settings(dataset=dataset, data_dir=data_dir, preset=preset))
 
 
-def run_job(job: Settings, threads: int) -> dict[str, Any]:
+def run_job(job: Settings, threads: int) -> RunRecord:
     """Train and test one run where this is called; returns its record."""
     with ONE_AT_A_TIME:
         torch.set_num_threads(threads)
@@ -69,8 +65,12 @@ def run_job(job: Settings, threads: int) -> dict[str, Any]:
         return run_experiment(job, store)[0].record
 
 
-def finished(job: Settings, store: FeatureStore) -> dict[str, Any] | None:
-    """The record of a run that is whole, of the same architecture, config and recipe, on the same data."""
+def finished(job: Settings, store: FeatureStore) -> RunRecord | None:
+    """The record of a run that is whole, of the same architecture, config and recipe, on the same data.
+
+    Raises:
+        DataError: its record is damaged (`read_record`).
+    """
     folder = run_folder(job, store, job.seeds[0])
     if not all((folder / name).exists() for name in (RECORD, PREDICTIONS, BEST)):
         return None
@@ -78,13 +78,14 @@ def finished(job: Settings, store: FeatureStore) -> dict[str, Any] | None:
         read_predictions(folder)
     except DataError:  # damaged: the run is made whole again
         return None
-    record = read_records(folder)[0]
-    wanted: dict[str, Any] = {
-        "config": config_to_facts(job.config),
-        "recipe": asdict(job.recipe(job.seeds[0])),
-    }
-    wanted |= {"parameters": signature(job.config), "data": {**record["data"], "sha256": store.digest}}
-    return record if {name: record.get(name) for name in wanted} == wanted else None
+    record = read_record(folder / RECORD)
+    same = (
+        record["config"] == config_to_facts(job.config)
+        and record["recipe"] == asdict(job.recipe(job.seeds[0]))
+        and record.get("parameters") == signature(job.config)
+        and record["data"]["sha256"] == store.digest
+    )
+    return record if same else None
 
 
 # ---------- all runs ----------
@@ -98,12 +99,12 @@ def run_grid(
     scheduler: str = "",
     together: bool = False,
     progress: bool = True,
-) -> list[dict[str, Any]]:
+) -> list[RunRecord]:
     """The record of every job, in their order; what is finished is read, the rest is run.
 
     Args:
         jobs: settings of one seed each, all on the data of `store`.
-        workers: local processes; 0 takes one a core, 1 (or no Dask) runs in this process.
+        workers: local processes; 0 takes one per core, 1 (or no Dask) runs in this process.
         scheduler: address of a running Dask scheduler, in place of local processes.
         together: all seeds of a configuration at once, in this process (`cmpie_lite.training.seeds`).
 
@@ -116,7 +117,7 @@ def run_grid(
     count = min(workers or (os.cpu_count() or 1 if installed("distributed") else 1), len(todo))
     failed: list[str] = []
     with ExitStack() as stack:
-        outcomes: Iterator[tuple[int, dict[str, Any] | BaseException]]
+        outcomes: Iterator[tuple[int, RunRecord | BaseException]]
         if together:
             outcomes = run_together(left, store)
         elif todo and (scheduler or count > 1):
@@ -129,7 +130,7 @@ def run_grid(
                 problem = trouble(outcome, store)
                 if problem:
                     failed.append(f"{name_of(jobs[i])}: {problem}")
-                elif isinstance(outcome, dict):
+                elif not isinstance(outcome, BaseException):
                     records[i] = outcome
                 bar.update()
     if failed:
@@ -140,7 +141,7 @@ def run_grid(
     return [record for record in records if record is not None]
 
 
-def trouble(outcome: dict[str, Any] | BaseException, store: FeatureStore) -> str:
+def trouble(outcome: RunRecord | BaseException, store: FeatureStore) -> str:
     """What is wrong with a run's outcome, in one line; empty where it is a record on these data."""
     if isinstance(outcome, BaseException):
         return f"{type(outcome).__name__}: {(str(outcome).splitlines() or [''])[0]}"
@@ -194,25 +195,23 @@ def run_together(jobs: dict[int, Settings], store: FeatureStore) -> Iterator[tup
     for _, group in alike:
         numbers, same = zip(*group, strict=True)
         try:
-            outcomes: Sequence[dict[str, Any] | BaseException] = run_seeds(same, store)
+            outcomes: Sequence[RunRecord | BaseException] = run_seeds(same, store)
         except (ValueError, OSError, RuntimeError) as error:
             outcomes = [error] * len(same)
         yield from zip(numbers, outcomes, strict=True)
 
 
-def run_seeds(jobs: Sequence[Settings], store: FeatureStore) -> list[dict[str, Any]]:
-    """The records of jobs that differ in nothing but the seed, trained at once."""
+def run_seeds(jobs: Sequence[Settings], store: FeatureStore) -> list[RunRecord]:
+    """The records of jobs that differ in nothing but the seed, trained at once.
+
+    Raises:
+        ConfigError, DataError, WriteError: as `train_seeds` and `finish_run`.
+    """
     first, seeds, records = jobs[0], [job.seeds[0] for job in jobs], []
     device, recipe = check_device(first.device), first.recipe(seeds[0])
     runs = train_seeds(first.config, recipe, store, seeds, device=device, cuda_graph=device.type == "cuda")
     for job, seed, run in zip(jobs, seeds, runs, strict=True):
-        folder, recipe = run_folder(job, store, seed), job.recipe(seed)
-        predictions = predict(run.model, store.test)
-        record = run_record(job.model, job.config, recipe, store, run, score(predictions, store.test), device)
-        record["together"] = seeds  # with dropout the runs are a function of this list
-        facts = facts_of(job.config, recipe, store) | {"epoch": run.best_epoch}
-        write_checkpoint(folder / BEST, run.model.state_dict(), facts)
-        write_predictions(folder, predictions, store.test.ids, store.source)
-        write_record(folder, record)
-        records.append(record)
+        facts = facts_of(job.config, job.recipe(seed), store)
+        save_best(run_folder(job, store, seed), facts, run.best_epoch, run.model.state_dict())
+        records.append(finish_run(job, store, seed, run, together=seeds).record)
     return records

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.decoding import Predictions
-from cmpie_lite.experiments.record import origin_of, run_record, write_predictions, write_record
+from cmpie_lite.experiments.record import RunRecord, origin_of, run_record, write_predictions, write_record
 from cmpie_lite.experiments.settings import Settings, run_folder
-from cmpie_lite.support.devices import check_device
 from cmpie_lite.training.evaluate import predict, score
-from cmpie_lite.training.loop import Run, check_batch, train
+from cmpie_lite.training.loop import Run, train
 
 
 @dataclass(frozen=True)
@@ -21,27 +20,53 @@ class Result:
     seed: int
     run: Run
     predictions: Predictions  # on the test split
-    record: dict[str, Any]
+    record: RunRecord
 
 
 def run_experiment(settings: Settings, store: FeatureStore, *, progress: bool = False) -> list[Result]:
-    """Train and test one model a seed; each leaves record, predictions and checkpoints in its own folder.
+    """Train and test one model per seed; each leaves record, predictions and checkpoints in its own folder.
 
     A seed whose folder holds a finished or interrupted run of the same settings goes on from there.
+
+    Args:
+        settings: what to train, with which seeds, and where the folders are.
+        store: the data, whatever the settings say of them.
+        progress: show a bar of the steps.
+
+    Raises:
+        DataError: the test split has no labels to score against, or as `train`.
+        ConfigError, CheckpointError, WriteError: as `train`.
     """
-    device = check_device(settings.device)
     store.test.truth()  # raises where the runs could not be scored
     results = []
     for seed in settings.seeds:
-        recipe = settings.recipe(seed)
-        check_batch(recipe, store.train)
-        folder = run_folder(settings, store, seed)
-        run = train(settings.config, recipe, store, device=device, folder=folder, progress=progress)
-        predictions = predict(run.model, store.test)
-        scores = score(predictions, store.test)
-        record = run_record(settings.model, settings.config, recipe, store, run, scores, device)
-        record |= origin_of(folder, record)
-        write_predictions(folder, predictions, store.test.ids, store.source)
-        write_record(folder, record)
-        results.append(Result(seed, run, predictions, record))
+        folder, recipe = run_folder(settings, store, seed), settings.recipe(seed)
+        run = train(settings.config, recipe, store, device=settings.device, folder=folder, progress=progress)
+        results.append(finish_run(settings, store, seed, run))
     return results
+
+
+def finish_run(
+    settings: Settings, store: FeatureStore, seed: int, run: Run, together: Sequence[int] = ()
+) -> Result:
+    """Test a trained run and write its predictions and its record into its folder.
+
+    Args:
+        settings: what was trained.
+        store: the data it was trained on; the test split is scored.
+        seed: which of the settings' runs this is.
+        run: what training gave; its model says on which device that was.
+        together: the seeds that were trained at once, where it was not trained alone.
+    """
+    folder, recipe = run_folder(settings, store, seed), settings.recipe(seed)
+    device = next(run.model.parameters()).device
+    predictions = predict(run.model, store.test)
+    scores = score(predictions, store.test)
+    record = run_record(settings.model, settings.config, recipe, store, run, scores, device)
+    if origin := origin_of(folder, record["history"]):  # the same run, opened again
+        record["environment"], record["finished"] = origin
+    if together:  # with dropout a run is a function of this list
+        record["together"] = list(together)
+    write_predictions(folder, predictions, store.test.ids, store.source)
+    write_record(folder, record)
+    return Result(seed, run, predictions, record)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+import cmpie_lite
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.llp_sim import SIZES, simulate
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.data.store_files import MANIFEST, open_store
 from cmpie_lite.errors import ConfigError
-from cmpie_lite.support.devices import check_device
+from cmpie_lite.support.devices import DEVICES, is_device_name
 from cmpie_lite.support.fields import check_fields, override, require
+from cmpie_lite.support.names import did_you_mean
 from cmpie_lite.systems.build import Config
 from cmpie_lite.systems.rows import SYSTEMS
 
@@ -28,10 +29,9 @@ JSON_EXAMPLES: dict[str, str] = {  # what papermill's -p passes on as text
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a reader may choose; every value is checked before anything runs."""
+class RunSettings:
+    """What a reader may choose of one run as of many; names and types are checked, no machine is touched."""
 
-    model: str = "cmpie"
     preset: Literal["smoke", "small", "full"] = "small"  # size of LLP-sim; real LLP has its own
     epochs: int = 40
     seeds: Sequence[int] = (1,)
@@ -44,7 +44,6 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        require(self, "model", self.model in SYSTEMS, "one of " + ", ".join(map(repr, SYSTEMS)))
         numbers = isinstance(self.seeds, list | tuple) and all(type(s) is int for s in self.seeds)
         require(
             self, "seeds", bool(numbers and self.seeds), "a list of at least one integer, such as [1, 2, 3]"
@@ -52,29 +51,58 @@ class Settings:
         require(self, "seeds", len(set(self.seeds)) == len(self.seeds), "different integers")
         named = isinstance(self.overrides, Mapping) and all(type(name) is str for name in self.overrides)
         require(self, "overrides", named, "names and values, such as {'heads': 4}")
+        require(self, "device", is_device_name(self.device), DEVICES)
+
+
+@dataclass(frozen=True)
+class Settings(RunSettings):
+    """What a reader may choose of one system's runs, one run per seed.
+
+    Every value is checked on construction, and no machine is touched: whether the device is there, and the
+    data fill a batch, is checked where a run starts, which may be elsewhere.
+    """
+
+    model: str = "cmpie"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self, "model", self.model in SYSTEMS, "one of " + ", ".join(map(repr, SYSTEMS)))
+        self.check_overrides()
         for seed in self.seeds:
             self.recipe(seed)
-        self.config  # noqa: B018 - builds, and so checks, the config
-        check_device(self.device)
+
+    def check_overrides(self) -> None:
+        """Check that every override is a field of the system's config or recipe, and its config possible.
+
+        Raises:
+            ConfigError: as `config`.
+        """
+        _ = self.config
 
     @property
     def config(self) -> Config:
-        """The system's config with the overrides that are its fields."""
+        """The system's config with the overrides that are its fields.
+
+        Raises:
+            ConfigError: an override is a field of neither config nor recipe, or makes the config impossible.
+        """
         base = SYSTEMS[self.model].config
         ours = {name for c in (base, TrainConfig) for name in (f.name for f in fields(c))}
         for name in self.overrides:
             if name not in ours:
-                near = difflib.get_close_matches(name, ours, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
                 raise ConfigError(
-                    f"overrides: {name!r} is a field of neither {type(base).__name__} nor TrainConfig.{hint} "
-                    f"Fields: {', '.join(sorted(ours))}."
+                    f"overrides: {name!r} is a field of neither {type(base).__name__} nor TrainConfig."
+                    f"{did_you_mean(name, ours)} Fields: {', '.join(sorted(ours))}."
                 )
         mine = {f.name for f in fields(base)}
         return override(base, {name: value for name, value in self.overrides.items() if name in mine})
 
     def recipe(self, seed: int) -> TrainConfig:
-        """The system's recipe with epochs, precision, seed and the overrides that are its fields."""
+        """The system's recipe with epochs, precision, seed and the overrides that are its fields.
+
+        Raises:
+            ConfigError: an override of what has a setting of its own, or a value that is impossible.
+        """
         base = SYSTEMS[self.model].recipe
         ours = {f.name for f in fields(base)}
         named = {"epochs": self.epochs, "precision": self.precision, "seed": seed}
@@ -123,10 +151,9 @@ def known_fields(kind: type, names: Mapping[str, Any]) -> dict[str, Any]:
     known = [f.name for f in fields(kind)]
     for name, value in names.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(
-                f"unknown parameter {name!r} = {value!r}.{hint} Parameters: {', '.join(known)}."
+                f"unknown parameter {name!r} = {value!r}.{did_you_mean(name, known)} "
+                f"Parameters: {', '.join(known)}."
             )
     given = dict(names)
     if given.get("overrides") == "":
@@ -153,11 +180,12 @@ def require_count(seeds: int) -> None:
 
 def home() -> Path:
     """The checkout that this package lies in, or the current folder where it was installed without one."""
-    root = Path(__file__).resolve().parents[2]
-    return root if (root / "notebooks").is_dir() else Path.cwd()
+    root = Path(cmpie_lite.__file__).resolve().parent.parent
+    checkout = (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir()
+    return root if checkout else Path.cwd()
 
 
-def packed(settings: Settings) -> Path | None:
+def store_folder(settings: Settings) -> Path | None:
     """The folder of the packed store that the settings ask for; None where they ask for LLP-sim.
 
     "auto" is the store in data_dir; without a data_dir the one in data/llp where it is there, else LLP-sim.
@@ -168,12 +196,12 @@ def packed(settings: Settings) -> Path | None:
 
 
 def open_data(settings: Settings) -> FeatureStore:
-    """The data set that the settings ask for (`packed`).
+    """The data set that the settings ask for (`store_folder`).
 
     Raises:
         DataError: if they ask for a packed store, and the folder holds none.
     """
-    folder = packed(settings)
+    folder = store_folder(settings)
     return open_store(folder) if folder else simulate(SIZES[settings.preset])
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import torch
 
 from cmpie_lite.errors import ConfigError
+
+DEVICES: Final = "auto, cpu, cuda, cuda:1 (the second card) or mps"
 
 
 @contextmanager
@@ -29,10 +33,21 @@ def arithmetic(precision: str) -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
+def is_device_name(name: str) -> bool:
+    """Whether a text names a device (`DEVICES`), on this machine or on another: no machine is touched."""
+    return re.fullmatch(r"auto|cpu|mps(:0)?|cuda(:\d+)?", name) is not None
+
+
 def check_device(device: str | torch.device) -> torch.device:
-    """The device, or `ConfigError` saying what this machine has. "auto" is CUDA where there is one."""
+    """The device, ready to be used here; "auto" is CUDA where there is one.
+
+    Raises:
+        ConfigError: it is no device's name, or this machine has no such device; the message says what it has.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not is_device_name(str(device)):
+        raise ConfigError(f"device = {str(device)!r}, expected {DEVICES}.")
     try:
         found = torch.device(device)
         torch.empty(0, device=found)

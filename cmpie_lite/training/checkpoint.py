@@ -1,22 +1,76 @@
-"""Checkpoints: one safetensors file with JSON facts and a checksum in its header, written atomically."""
+"""Checkpoints: one safetensors file with JSON facts and a checksum in its header, written atomically.
+
+After each epoch a training run leaves two in its folder: `best.safetensors` holds the weights of the best
+epoch so far; `last.safetensors` those of the last epoch, Adam's moments, the best weights once more, and the
+history.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict, cast
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from cmpie_lite.config import TrainConfig
+from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.errors import CheckpointError
+from cmpie_lite.support.fields import misfit
 from cmpie_lite.support.files import replace_file
+from cmpie_lite.systems.build import Config, config_to_facts, signature
 
 FORMAT: Final = "cmpie_lite checkpoint 2"
+LAST: Final = "last.safetensors"
+BEST: Final = "best.safetensors"
+
+
+class Facts(TypedDict):
+    """What a run is, as its checkpoints say it."""
+
+    config: dict[str, Any]  # see `systems.build.config_to_facts`
+    recipe: dict[str, Any]  # the fields of its `TrainConfig`
+    parameters: str  # signature of the architecture
+    source: str  # of the data
+    data: str  # their digest
+
+
+class SavedFacts(Facts, total=False):
+    """The facts in a checkpoint: `epoch` in that of the best weights, the others in that of the last."""
+
+    epoch: int  # counted from 1
+    history: list[dict[str, float]]
+    best_epoch: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come: its epochs, and the weights of the best of them."""
+
+    history: list[dict[str, float]]
+    best_epoch: int  # counted from 1; 0 before the first epoch
+    best: dict[str, Tensor]
+
+    def after(self, row: dict[str, float], model: nn.Module) -> Progress:
+        """The progress one epoch later: best is the highest validation segment Type@AV, the later of equals.
+
+        Args:
+            row: the epoch's line of the history.
+            model: with the weights at the epoch's end.
+        """
+        history, name = [*self.history, row], "segment_type"
+        if self.best_epoch and not row[name] >= self.history[self.best_epoch - 1][name]:
+            return replace(self, history=history)
+        return Progress(history, len(history), {n: x.detach().clone() for n, x in model.state_dict().items()})
+
+
+# ---------- one file ----------
 
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -41,8 +95,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(
-            f"{path} is not a readable safetensors file: {error}. "
-            "If it is a checkpoint, delete it to start anew."
+            f"{path} is not a readable safetensors file: {error}. Restore it, or train in another folder."
         ) from error
     if header.get("format") != FORMAT:
         raise CheckpointError(
@@ -50,9 +103,22 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         )
     if digest(tensors, header["facts"]) != header["sha256"]:
         raise CheckpointError(
-            f"{path} is corrupt: its content does not have the checksum it was written with. Delete it."
+            f"{path} is corrupt: its content does not have the checksum it was written with. "
+            "Restore it, or train in another folder."
         )
     return tensors, json.loads(header["facts"])
+
+
+def read_run(path: Path) -> tuple[dict[str, Tensor], SavedFacts]:
+    """Read a checkpoint of a training run.
+
+    Raises:
+        CheckpointError: as `read_checkpoint`, and if its facts are not those of a run.
+    """
+    tensors, facts = read_checkpoint(path)
+    if fault := misfit(facts, SavedFacts):
+        raise CheckpointError(f"{path} is not the checkpoint of a model: {fault}. Give the folder of a run.")
+    return tensors, cast(SavedFacts, facts)
 
 
 def digest(tensors: Mapping[str, Tensor], facts: str) -> str:
@@ -62,6 +128,9 @@ def digest(tensors: Mapping[str, Tensor], facts: str) -> str:
         sha.update(name.encode())
         sha.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().data)
     return sha.hexdigest()
+
+
+# ---------- a run: what it saves after each epoch, and how it goes on from there ----------
 
 
 def training_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -77,16 +146,82 @@ def load_training_state(
     model: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]
 ) -> None:
     """Put a `training_state` back, bit for bit."""
-    model.load_state_dict(strip(state, "model."))
+    model.load_state_dict(without_prefix(state, "model."))
     order = list(model.named_parameters())
     moments: dict[int, dict[str, Tensor]] = {i: {} for i in range(len(order))}
     for key in ("step", "exp_avg", "exp_avg_sq"):
-        saved = strip(state, f"optimizer.{key}.")
+        saved = without_prefix(state, f"optimizer.{key}.")
         for i, (name, _) in enumerate(order):
             moments[i][key] = saved[name].clone()
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
 
 
-def strip(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def without_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names start with a prefix, without it."""
     return {name.removeprefix(prefix): x for name, x in state.items() if name.startswith(prefix)}
+
+
+def facts_of(config: Config, recipe: TrainConfig, store: FeatureStore) -> Facts:
+    """What a run is, as its checkpoints say it: config, recipe, architecture, data."""
+    return {
+        "config": config_to_facts(config),
+        "recipe": asdict(recipe),
+        "parameters": signature(config),
+        "source": store.source,
+        "data": store.digest,
+    }
+
+
+def save_best(folder: Path, facts: Facts, best_epoch: int, best: Mapping[str, Tensor]) -> None:
+    """Save the weights of a run's best epoch, counted from 1."""
+    write_checkpoint(folder / BEST, best, facts | {"epoch": best_epoch})
+
+
+def save(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, facts: Facts, progress: Progress
+) -> None:
+    """Save an epoch: first the best weights, then the state that refers to them.
+
+    Raises:
+        WriteError: the folder cannot be written, or the disk is full; the epoch before stays saved.
+    """
+    history, best_epoch = progress.history, progress.best_epoch
+    if best_epoch == len(history):
+        save_best(folder, facts, best_epoch, progress.best)
+    state = training_state(model, optimizer) | {f"best.{name}": x for name, x in progress.best.items()}
+    write_checkpoint(folder / LAST, state, facts | {"history": history, "best_epoch": best_epoch})
+
+
+def resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, facts: Facts) -> Progress:
+    """Put back the last finished epoch of the same run; asking for more epochs than before is allowed.
+
+    Raises:
+        CheckpointError: the folder's last checkpoint cannot be read, is of another run, or of more epochs.
+        WriteError: as `save`.
+    """
+    state, saved = read_run(folder / LAST)
+    if missing := {"history", "best_epoch"} - saved.keys():
+        raise CheckpointError(
+            f"{folder / LAST} has no {' and no '.join(sorted(missing))}: it is not the last epoch of a run. "
+            "Choose another folder."
+        )
+    epochs = facts["recipe"]["epochs"]
+    there: Mapping[str, Any] = saved
+    for part, wanted in facts.items():
+        here = there[part]
+        if isinstance(wanted, dict):
+            wanted, here = {**wanted, "epochs": 0}, {**here, "epochs": 0}
+        if wanted != here:
+            raise CheckpointError(
+                f"{folder} holds another run: its {part} is {there[part]}, this run's is "
+                f"{dict(facts)[part]}. Choose another folder."
+            )
+    if len(saved["history"]) > epochs:
+        raise CheckpointError(
+            f"{folder} was trained for {len(saved['history'])} epochs, not {epochs}. Choose another folder."
+        )
+    load_training_state(model, optimizer, state)
+    progress = Progress(saved["history"], saved["best_epoch"], without_prefix(state, "best."))
+    # Between the two runs `best.safetensors` may have been lost, or overwritten by a run of seeds together.
+    save_best(folder, facts, progress.best_epoch, progress.best)
+    return progress

@@ -27,7 +27,7 @@ def predict(model: nn.Module, split: Split, batch_size: int = 256) -> Prediction
             for start in range(0, len(split), batch_size):
                 rows = slice(start, start + batch_size)
                 features = (x[rows].to(device) for x in (split.audio, split.visual_2d, split.visual_3d))
-                batches.append([probs.float().cpu() for probs in model(*features)[:4]])
+                batches.append([probs.float().cpu() for probs in model(*features).predictions()])
     finally:
         model.train(was_training)
     return Predictions(*(torch.cat(parts) for parts in zip(*batches, strict=True)))

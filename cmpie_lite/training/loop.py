@@ -10,7 +10,6 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +17,13 @@ from tqdm import tqdm
 
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.store import FeatureStore, Split, check_trainable
-from cmpie_lite.errors import CheckpointError, ConfigError, DataError
+from cmpie_lite.errors import CheckpointError, ConfigError
 from cmpie_lite.losses import weak_label_loss
 from cmpie_lite.support.devices import arithmetic, check_device, own_randomness
 from cmpie_lite.support.files import check_writable
 from cmpie_lite.systems.build import Config, build, config_from_facts
-from cmpie_lite.training.checkpoint import read_checkpoint
+from cmpie_lite.training.checkpoint import BEST, LAST, Progress, SavedFacts, facts_of, read_run, resume, save
 from cmpie_lite.training.evaluate import evaluate
-from cmpie_lite.training.run_files import BEST, LAST, facts_of, resume, save
 
 
 @dataclass(frozen=True)
@@ -71,40 +69,37 @@ def train(
     facts = facts_of(config, recipe, store)
     model = new_model(config, recipe.seed).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
-    history: list[dict[str, float]] = []
-    best: dict[str, Tensor] = {}
-    best_epoch = 0
+    so_far = Progress([], 0, {})
     if folder is not None:
         check_writable(folder)
     if folder is not None and (folder / LAST).exists():
-        history, best_epoch, best = resume(folder, model, optimizer, facts)
+        so_far = resume(folder, model, optimizer, facts)
 
     if recipe.compile:
         torch.compiler.reset()  # what was compiled for another configuration counts against a limit
     steps = len(train_split) // recipe.batch_size
     bar = tqdm(
         total=recipe.epochs * steps,
-        initial=len(history) * steps,
+        initial=len(so_far.history) * steps,
         unit="step",
         mininterval=1,
         disable=not progress,
     )
     with bar:
-        for epoch in range(len(history), recipe.epochs):
+        for epoch in range(len(so_far.history), recipe.epochs):
             start = time.perf_counter()
             losses = train_epoch(model, optimizer, train_split, recipe, epoch, bar)
-            check_finite(losses["loss"], recipe, epoch)
+            check_loss(losses["loss"], recipe, epoch)
             scores = evaluate(model, val_split).as_dict()
-            if not history or scores["segment_type"] >= history[best_epoch - 1]["segment_type"]:
-                best_epoch, best = epoch + 1, {n: x.detach().clone() for n, x in model.state_dict().items()}
             seconds = time.perf_counter() - start
             lr = learning_rate(recipe, epoch)
-            history.append({"epoch": epoch + 1, "lr": lr, "seconds": seconds, **losses, **scores})
+            row = {"epoch": epoch + 1, "lr": lr, "seconds": seconds, **losses, **scores}
+            so_far = so_far.after(row, model)
             bar.set_postfix(loss=f"{losses['loss']:.3f}", val_type=f"{scores['segment_type']:.3f}")
             if folder is not None:
-                save(folder, model, optimizer, facts, history, best_epoch, best)
-    model.load_state_dict(best)
-    return Run(model, history, best_epoch)
+                save(folder, model, optimizer, facts, so_far)
+    model.load_state_dict(so_far.best)
+    return Run(model, so_far.history, so_far.best_epoch)
 
 
 def train_epoch(
@@ -118,6 +113,14 @@ def train_epoch(
     """One pass over the split in an order of its own; returns the mean losses in nats.
 
     The last batch is dropped where it would be smaller than the others. Nothing waits for the device inside.
+
+    Args:
+        model: trained in place, on the device of the split.
+        optimizer: of the model's parameters; its learning rate is set to that of the epoch.
+        split: the training videos.
+        recipe: batch size, rates, precision, seed.
+        epoch: counted from 0; with the recipe's seed it decides the order of the videos and the dropout.
+        bar: advanced by one with each batch.
     """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(recipe, epoch)
@@ -179,7 +182,7 @@ def check_batch(recipe: TrainConfig, split: Split) -> None:
         )
 
 
-def check_finite(loss: float, recipe: TrainConfig, epoch: int) -> None:
+def check_loss(loss: float, recipe: TrainConfig, epoch: int) -> None:
     """Raise ConfigError where an epoch, counted from 0, lost itself; the epochs before it are kept."""
     if not math.isfinite(loss):
         raise ConfigError(
@@ -188,12 +191,19 @@ def check_finite(loss: float, recipe: TrainConfig, epoch: int) -> None:
         )
 
 
-def load_model(folder: Path, device: str | torch.device = "cpu") -> tuple[nn.Module, dict[str, Any]]:
-    """The best epoch's model of a run's folder, in evaluation mode, and the facts saved with it."""
+def load_model(folder: Path, device: str | torch.device = "cpu") -> tuple[nn.Module, SavedFacts]:
+    """The best epoch's model of a run's folder, in evaluation mode, and the facts saved with it.
+
+    Args:
+        folder: of the run, or a checkpoint's own path.
+        device: where the model goes, as for `train`.
+
+    Raises:
+        CheckpointError: there is no checkpoint, it is corrupt, or does not hold this version's parameters.
+        ConfigError: its config is of no known system, or the device is not there.
+    """
     path = folder / BEST if folder.is_dir() else folder
-    tensors, facts = read_checkpoint(path)
-    if "config" not in facts:
-        raise DataError(f"{path} is not the checkpoint of a model: its header has no config.")
+    tensors, facts = read_run(path)
     model = build(config_from_facts(facts["config"]))
     try:
         model.load_state_dict(tensors)

@@ -37,7 +37,7 @@ from cmpie_lite.systems.build import Config
 from cmpie_lite.training.loop import (
     Run,
     check_batch,
-    check_finite,
+    check_loss,
     epoch_seed,
     learning_rate,
     loss_of,
@@ -60,7 +60,7 @@ class Stack:
         leaves = {name: p.detach().requires_grad_() for name, p in params.items()}
         skeleton = copy.deepcopy(models[0]).to("meta")
         for module in skeleton.modules():
-            if isinstance(module, nn.Linear):  # of a strided input, it would copy its weights for every video
+            if isinstance(module, nn.Linear):  # given a strided input, vmap copies the weights for each video
                 module.register_forward_pre_hook(lambda _, inputs: tuple(x.contiguous() for x in inputs))
         return cls(skeleton, leaves, buffers)
 
@@ -88,8 +88,8 @@ class Stack:
     def predict(self, split: Split, batch_size: int = 256) -> Predictions:
         """What each seed says of every video, seed after seed along the axis of videos: (S N, ...)."""
 
-        def one(tensors: tuple[dict[str, Tensor], ...], *features: Tensor) -> tuple[Tensor, ...]:
-            return tuple(functional_call(self.skeleton, tensors, features)[:4])
+        def one(tensors: tuple[dict[str, Tensor], ...], *features: Tensor) -> Predictions:
+            return functional_call(self.skeleton, tensors, features).predictions()
 
         self.skeleton.eval()
         parts = []
@@ -110,7 +110,7 @@ def train_seeds(
     cuda_graph: bool = False,
     progress: bool = False,
 ) -> list[Run]:
-    """Train one system with several seeds at once; one `Run` a seed, in their order, as `train` gives it.
+    """Train one system with several seeds at once; one `Run` per seed, in their order, as `train` gives it.
 
     `recipe.seed` is not used. The `seconds` of a history are an epoch's time divided by the number of seeds,
     so that runs add up to the time spent.
@@ -148,7 +148,7 @@ def train_seeds(
             best = {name: choose(better, p.detach(), best[name]) for name, p in stack.params.items()}
             table = torch.stack([x.double() for x in (losses | scores).values()], dim=1)
             rows = table.tolist()  # the epoch's one transfer
-            check_finite(sum(row[0] for row in rows), recipe, epoch)
+            check_loss(sum(row[0] for row in rows), recipe, epoch)
             seconds = (time.perf_counter() - start) / len(seeds)
             facts = {"epoch": epoch + 1, "lr": learning_rate(recipe, epoch), "seconds": seconds}
             for history, row in zip(histories, rows, strict=True):

@@ -5,13 +5,10 @@ from __future__ import annotations
 import ast
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
-from chapters import CHAPTERS, EXERCISE, ROOT, cells, markdown, run_with_solutions
-
-sys.path.insert(0, str(ROOT))
+from chapters import CHAPTERS, EXERCISE, cells, markdown, run_with_solutions
 
 from book.tools.execute import normalise, setup_cell
 from book.tools.project import repository

@@ -16,9 +16,8 @@ from cmpie_lite.experiments.parse import COLUMNS
 from cmpie_lite.support.fields import override
 from cmpie_lite.systems.build import config_to_facts
 from cmpie_lite.systems.rows import SYSTEMS
-from cmpie_lite.training.checkpoint import write_checkpoint
+from cmpie_lite.training.checkpoint import BEST, write_checkpoint
 from cmpie_lite.training.loop import new_model
-from cmpie_lite.training.run_files import BEST
 from data_fetch.render.clips import render_clip
 from data_fetch.render.scenes import make_scene
 
@@ -47,7 +46,13 @@ def text_of(notebook: nbformat.NotebookNode) -> str:
 def test_it_parses_a_readers_video_with_a_readers_run(tmp_path: Path) -> None:
     """Threshold 0: the untrained model claims every class from start to end, twice."""
     config = override(SYSTEMS["han"].config, {"dim": 8, "ffn_dim": 8})
-    facts = {"config": config_to_facts(config), "source": "LLP-sim", "epoch": 1}
+    facts = {
+        "config": config_to_facts(config),
+        "recipe": {},
+        "parameters": "",
+        "source": "LLP-sim",
+        "data": "",
+    }
     (tmp_path / "run").mkdir()
     write_checkpoint(tmp_path / "run" / BEST, new_model(config, 1).state_dict(), facts)
     clip = tmp_path / "mine.mp4"
