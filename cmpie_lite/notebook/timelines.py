@@ -9,20 +9,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cmpie_lite.events import run_bounds
+from cmpie_lite.events import runs
 from cmpie_lite.labels import CLASSES, MODALITIES
 from cmpie_lite.notebook.style import MODALITY_HATCHES, MODALITY_SHADES, new_figure
 
 
 def spans(roll: Any) -> list[tuple[int, int]]:
     """(first segment, number of segments) of each maximal run of one roll (T,)."""
-    track = torch.as_tensor(np.asarray(roll, dtype=bool))[:, None]
-    onset, offset = (bound[:, 0].tolist() for bound in run_bounds(track))
-    return [(t, offset[t] - t) for t in track[:, 0].nonzero()[:, 0].tolist() if onset[t] == t]
+    return [(onset, offset - onset) for onset, offset in runs(np.asarray(roll, dtype=bool))]
 
 
 def draw_track(ax: Axes, y: float, pred: Any, true: Any, modality: str = "audio") -> None:
