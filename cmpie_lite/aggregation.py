@@ -20,12 +20,15 @@ class PrintedAttention(nn.Module):
 
 
 class ResidualAttention(nn.Module):
-    """LN(x + drop(attention(x, context))): the post-norm form that surrounds attention in HAN."""
+    """x + drop(attention(x, context)), a feature moved towards what it reads, not replaced by it.
 
-    def __init__(self, attention: MultiHeadAttention, dim: int, dropout: float) -> None:
+    With `norm` a LayerNorm follows: the post-norm form that surrounds attention in HAN.
+    """
+
+    def __init__(self, attention: MultiHeadAttention, dim: int, dropout: float, norm: bool) -> None:
         super().__init__()
         self.attention = attention
-        self.norm = nn.LayerNorm(dim)
+        self.norm = nn.LayerNorm(dim) if norm else nn.Identity()
         self.dropout = Dropout(dropout)
 
     def forward(self, query: Float[Tensor, "B T D"], context: Float[Tensor, "B K E"]) -> Attention:
@@ -41,11 +44,11 @@ def attention_block(config: ModelConfig) -> nn.Module:
     attention = MultiHeadAttention(config.dim, config.heads, config.dropout, context_dim)
     if config.cma_form == "projected":
         return attention
-    return ResidualAttention(attention, config.dim, config.dropout)
+    return ResidualAttention(attention, config.dim, config.dropout, norm=config.cma_form == "residual_norm")
 
 
 class CrossModalAggregation(nn.Module):
-    """The CMA block of one stream.
+    """The CMA block of one stream, or of both where `cma_sharing` is "modality".
 
     ĝ_t^m = δ_attn(f̂_t^m, F̂^a ⊕ F̂^v, F̂^a ⊕ F̂^v) for m in {a, v} (Eq. 8-9 for the HAN stream, 10-11 for the SA
     stream). ⊕ concatenates along tokens (2T keys of width D) or features (T keys of width 2D). A modality

@@ -16,26 +16,32 @@ from cmpie_lite.support.fields import check_fields, require
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """HAN, CM-PIE and every ablation between them.
+    """HAN, CM-PIE, every ablation between them, and the controls that tell their parts from each other.
 
-    The three switches choose the row of Table 2; the fields below them are the ambiguities.
+    The four switches choose the row of Table 2; the fields below them are the ambiguities.
+
+    Raises:
+        ConfigError: a value that its field does not allow, or readings that exclude each other; the message
+            names them.
     """
 
-    # --- which blocks (rows of Table 2) ---
-    segment_attention: bool = True  # a second stream: features -> SA (Eq. 4-7) -> HAN
+    # --- which blocks (rows of Table 2 and their controls) ---
+    streams: int = 2  # how many HANs run side by side and are averaged (Eq. 12-13)
+    segment_attention: bool = True  # the last stream is: features -> SA (Eq. 4-7) -> HAN
     cma_audio: bool = True  # cross-modal aggregation of the audio features (Eq. 8, 10)
     cma_visual: bool = True  # cross-modal aggregation of the visual features (Eq. 9, 11)
     # --- what the paper leaves open (default first) ---
-    sa_axis: Literal["segment", "channel", "both"] = "segment"  # a weight per segment, per channel, or both
-    sa_squeeze: Literal["mean", "sum"] = "mean"  # "average" in the text, sum in Eq. 4
+    front_end: Literal["han", "mlp"] = "han"  # project, join, project; or join, then an MLP
+    sa_axis: Literal["segment", "global", "channel", "both"] = "segment"  # what a weight is for, from what
+    sa_squeeze: Literal["mean", "sum", "standardised"] = "mean"  # "average" in the text, sum in Eq. 4
     sa_layers: int = 2  # linear layers of phi; ReLU between, Sigmoid last
-    sa_reduction: int = 2  # hidden width of phi = width // sa_reduction
+    sa_reduction: int = 2  # hidden width of phi = width // sa_reduction (sa_axis="global" has its own, 16)
     sa_sharing: Literal["shared", "per_modality"] = "shared"  # one phi (as Eq. 4 and 5 print it) or two
-    sa_input: Literal["projected", "raw"] = "projected"  # features after or before the projection to D
+    sa_input: Literal["projected", "raw", "aggregated"] = "projected"  # after or before the projection; HAN's
     han_sharing: Literal["two", "one"] = "two"  # one HAN per stream, or one for both
     cma_concat: Literal["tokens", "features"] = "tokens"  # 2T keys of D, or T keys of 2D
-    cma_form: Literal["projected", "residual_norm", "printed"] = "projected"  # what surrounds Eq. 1
-    cma_sharing: Literal["per_stream", "per_modality"] = "per_stream"  # one block a stream, or two
+    cma_form: Literal["residual_norm", "residual", "projected", "printed"] = "residual_norm"  # around Eq. 1
+    cma_sharing: Literal["per_stream", "modality", "per_modality"] = "per_stream"  # whom a CMA block serves
     heads: int = 1
     dropout: float = 0.1
     # --- sizes ---
@@ -45,6 +51,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        require(self, "streams", self.streams in (1, 2), "1 or 2")
         for name in ("sa_layers", "sa_reduction", "heads", "dim", "ffn_dim", "han_layers"):
             require(self, name, getattr(self, name) >= 1, "an integer >= 1")
         require(self, "dropout", 0.0 <= self.dropout < 1.0, "a number in [0, 1)")
@@ -55,10 +62,20 @@ class ModelConfig:
                 f"sa_input='raw' with sa_axis={self.sa_axis!r}: raw audio and visual features have different "
                 "widths, so only sa_axis='segment' is possible before the projection."
             )
+        if self.sa_axis == "global" and self.sa_reduction != 2:
+            raise ConfigError(
+                f"sa_axis='global' with sa_reduction={self.sa_reduction}: this reading has the reduction of "
+                "squeeze-and-excitation, 16. Leave sa_reduction at 2, which is for ten segments."
+            )
+        if self.segment_attention and self.sa_input == "aggregated" and self.streams == 1:
+            raise ConfigError(
+                "sa_input='aggregated' with streams=1: SA then reads what the first stream's HAN wrote, and "
+                "there is none beside its own. Use streams=2, or sa_input='projected'."
+            )
         if self.cma_form == "printed" and self.cma_concat == "features":
             raise ConfigError(
                 "cma_form='printed' with cma_concat='features': without projections a query of D cannot meet "
-                "keys of 2D. Use cma_concat='tokens', or cma_form='projected'."
+                "keys of 2D. Use cma_concat='tokens', or another cma_form."
             )
 
 

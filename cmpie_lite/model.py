@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -39,16 +39,22 @@ class ParseOutput(NamedTuple):
 class FrontEnd(nn.Module):
     """Project encoder features to D and fuse the two visual ones.
 
-    audio: W_a x. visual: W_f [W_2d mean_8(x_2d) ; W_3d x_3d]. Frames may come 8 a segment (B, 8T, 2048) or
-    already pooled (B, T, 2048): mean and affine map commute, so the result is the same.
+    audio: W_a x. visual, as HAN's authors coded it: W_f [W_2d mean_8(x_2d) ; W_3d x_3d]; as the paper words
+    it ("mlp"): W_2 relu(W_1 [mean_8(x_2d) ; x_3d]). Frames may come 8 per segment (B, 8T, 2048) or already
+    pooled (B, T, 2048): both forms read their mean, so the result is the same.
     """
 
-    def __init__(self, dim: int = 512) -> None:
+    def __init__(self, dim: int = 512, form: Literal["han", "mlp"] = "han") -> None:
         super().__init__()
         self.audio = nn.Linear(AUDIO_DIM, dim)
-        self.visual_2d = nn.Linear(VISUAL_2D_DIM, dim)
-        self.visual_3d = nn.Linear(VISUAL_3D_DIM, dim)
-        self.fusion = nn.Linear(2 * dim, dim)
+        self.form = form
+        if form == "han":
+            self.visual_2d = nn.Linear(VISUAL_2D_DIM, dim)
+            self.visual_3d = nn.Linear(VISUAL_3D_DIM, dim)
+            self.fusion = nn.Linear(2 * dim, dim)
+        else:
+            joined = nn.Linear(VISUAL_2D_DIM + VISUAL_3D_DIM, dim)
+            self.mlp = nn.Sequential(joined, nn.ReLU(), nn.Linear(dim, dim))
 
     def forward(
         self,
@@ -58,13 +64,16 @@ class FrontEnd(nn.Module):
     ) -> Float[Tensor, "B 2 T D"]:
         """Returns the two modalities stacked on axis M."""
         check_inputs(audio, visual_2d, visual_3d, self.audio.weight.dtype)
-        frames = self.visual_2d(pool_frames(visual_2d))
-        visual = self.fusion(torch.cat([frames, self.visual_3d(visual_3d)], dim=-1))
+        frames = pool_frames(visual_2d)
+        if self.form == "han":
+            visual = self.fusion(torch.cat([self.visual_2d(frames), self.visual_3d(visual_3d)], dim=-1))
+        else:
+            visual = self.mlp(torch.cat([frames, visual_3d], dim=-1))
         return torch.stack([self.audio(audio), visual], dim=1)
 
 
 def pool_frames(visual_2d: Float[Tensor, "B F D2"]) -> Float[Tensor, "B T D2"]:
-    """Mean over each segment's 8 frames; features that are already one a segment pass unchanged."""
+    """Mean over each segment's 8 frames; features that are already one per segment pass unchanged."""
     if visual_2d.shape[1] == NUM_SEGMENTS:
         return visual_2d
     return visual_2d.unflatten(1, (NUM_SEGMENTS, FRAMES_PER_SEGMENT)).mean(dim=2)
@@ -97,7 +106,8 @@ class CMPIE(nn.Module):
     """CM-PIE (or HAN, or an ablation) as `config` describes it.
 
     features -> HAN -> CMA = ĝ^h, features -> SA -> HAN -> CMA = ĝ^s, g̃ = Mean(ĝ^h, ĝ^s) (Eq. 12-13), MMIL
-    pooling. Switched-off blocks are not constructed, so every parameter is used.
+    pooling. Switched-off blocks are not constructed, so every parameter is used. With one stream there is no
+    mean; with `sa_input="aggregated"` SA reads what the HAN of stream h wrote.
 
     Example:
         >>> model = CMPIE(ModelConfig())
@@ -109,17 +119,19 @@ class CMPIE(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        streams = 2 if config.segment_attention else 1
-        hans = streams if config.han_sharing == "two" else 1
+        alone = ("s",) if config.segment_attention else ("h",)
+        self.streams = ("h", "s") if config.streams == 2 else alone
+        hans = config.streams if config.han_sharing == "two" else 1
+        cmas = 1 if config.cma_sharing == "modality" else config.streams
         aggregates = config.cma_audio or config.cma_visual
-        self.front_end = FrontEnd(config.dim)
+        self.front_end = FrontEnd(config.dim, config.front_end)
         self.segment_attention = SegmentAttention(config) if config.segment_attention else None
         self.hans = nn.ModuleList(
             HAN(config.dim, config.heads, config.ffn_dim, config.dropout, config.han_layers)
             for _ in range(hans)
         )
         self.aggregations = nn.ModuleList(
-            CrossModalAggregation(config) for _ in range(streams if aggregates else 0)
+            CrossModalAggregation(config) for _ in range(cmas if aggregates else 0)
         )
         self.head = MMILPooling(config.dim)
 
@@ -132,7 +144,9 @@ class CMPIE(nn.Module):
         """Parse a batch of videos.
 
         Weights returned: `temporal`, `modality` (B, T, M, C); `h.self`, `h.cross`, `s.self`, `s.cross`
-        (B, M, T, T); `sa.segment` (B, M, T) and/or `sa.channel`; `h.cma.audio` ... `s.cma.visual` (B, T, K).
+        (B, M, T, T); `sa.segment` or `sa.global` (B, M, T), `sa.channel` (B, M, D); `h.cma.audio` ...
+        `s.cma.visual` (B, T, K). `s` is the stream behind SA, the only one of HAN behind SA; of two HANs
+        without SA it is the second.
 
         Raises:
             ValueError: if a tensor's shape is not (videos, segments, features), or its dtype not that of the
@@ -140,15 +154,16 @@ class CMPIE(nn.Module):
         """
         weights: dict[str, Tensor] = {}
         features = self.front_end(audio, visual_2d, visual_3d)
-        streams = {"h": features}
-        if self.segment_attention is not None:
-            streams["s"], gates = self._refine(features, audio, visual_2d, visual_3d)
-            weights |= {f"sa.{axis}": gate for axis, gate in gates.items()}
-        parsed = []
-        for place, (stream, x) in enumerate(streams.items()):
+        parsed, aggregated = [], features
+        for place, stream in enumerate(self.streams):
+            x = features
+            if stream == "s" and self.segment_attention is not None:
+                x, gates = self._refine(features, aggregated, audio, visual_2d, visual_3d)
+                weights |= {f"sa.{axis}": gate for axis, gate in gates.items()}
             x, maps = self.hans[min(place, len(self.hans) - 1)](x)
+            aggregated = x
             if self.aggregations:
-                x, reads = self.aggregations[place](x)
+                x, reads = self.aggregations[min(place, len(self.aggregations) - 1)](x)
                 maps = maps | {f"cma.{modality}": read for modality, read in reads.items()}
             weights |= {f"{stream}.{name}": map_ for name, map_ in maps.items()}
             parsed.append(x)
@@ -158,12 +173,13 @@ class CMPIE(nn.Module):
         return ParseOutput(pooled.video, pooled.audio, pooled.visual, segments, weights)
 
     def _refine(
-        self, features: Tensor, audio: Tensor, visual_2d: Tensor, visual_3d: Tensor
+        self, features: Tensor, aggregated: Tensor, audio: Tensor, visual_2d: Tensor, visual_3d: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The SA stream's input: projected features gated, or raw features gated and then projected."""
+        """The SA stream's input: projected features gated, HAN's gated, or raw ones gated, then projected."""
         assert self.segment_attention is not None
-        if self.config.sa_input == "projected":
-            refined, gates = self.segment_attention(features.unbind(dim=1))
+        if self.config.sa_input != "raw":
+            read = features if self.config.sa_input == "projected" else aggregated
+            refined, gates = self.segment_attention(read.unbind(dim=1))
             return torch.stack(refined, dim=1), gates
         visual = torch.cat([pool_frames(visual_2d), visual_3d], dim=-1)
         (audio, visual), gates = self.segment_attention([audio, visual])

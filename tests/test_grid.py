@@ -35,9 +35,10 @@ from cmpie_lite.metrics import SCORES
 from cmpie_lite.notebook.seed_plots import difference_dots, seed_dots
 from cmpie_lite.results.pairing import interval_of
 from cmpie_lite.results.reports import frame_of, make_report, read_report
+from cmpie_lite.results.score_tables import score_table
 from cmpie_lite.support import workers
 from cmpie_lite.systems.build import build
-from cmpie_lite.systems.rows import configs, paper_rows
+from cmpie_lite.systems.rows import SYSTEMS, configs, paper_rows, systems_of
 from cmpie_lite.training.loop import load_model
 from tests.making import TINY, record, tiny_store
 
@@ -78,7 +79,7 @@ def given(store: FeatureStore, tmp_path: Path, tmp_path_factory: pytest.TempPath
         ({"systems": []}, "a list of different systems"),
         ({"workers": -1}, "GridSettings.workers = -1"),
         ({"together": "true"}, "GridSettings.together = 'true', expected a value of type bool"),
-        ({"overrides": {"sa_axis": "time"}}, "'segment', 'channel', 'both'"),
+        ({"overrides": {"sa_axis": "time"}}, "'segment', 'global', 'channel', 'both'"),
         ({"preset": "huge"}, "'smoke', 'small', 'full'"),
     ],
 )
@@ -92,8 +93,26 @@ def test_a_tables_grid_is_its_rows_by_its_seeds() -> None:
     jobs = grid_settings({"seeds": 3, "epochs": 5}).jobs()
     assert [(job.model, job.seeds) for job in jobs] == [(m, [s]) for m in configs(2) for s in (1, 2, 3)]
     assert {job.epochs for job in jobs} == {5}
-    assert list(configs(2)) == list(paper_rows(2))
+    assert list(configs(2)) == systems_of(2)
     assert "mm_pyramid_swapped" in grid_settings({}, 1).systems
+
+
+def test_a_table_is_run_with_its_controls_and_reports_what_they_leave(
+    given: dict[str, Any], store: FeatureStore
+) -> None:
+    """Controls are run by default, are paired with the row that they are of, and carry no paper's number."""
+    listed = systems_of(2)
+    assert {"two_hans", "han_behind_sa"} <= set(listed) - paper_rows(2).keys()
+    assert list(grid_settings({}, 2).systems) == listed
+    assert "two_hans" not in systems_of(1)
+    assert all(SYSTEMS[name].control_of in paper_rows(2) for name in listed if name not in paper_rows(2))
+    chosen = ["han", "two_hans", "segment_attention"]
+    report = table_report(grid_settings(given | {"systems": chosen, "seeds": [1]}), 2, "x", progress=False)
+    intervals = frame_of(report["intervals"])
+    pairs = set(zip(intervals.better, intervals.worse, strict=True))
+    assert pairs == {("two_hans", "han"), ("segment_attention", "han"), ("segment_attention", "two_hans")}
+    text = score_table(frame_of(report["runs"])).markdown()
+    assert "two HANs, no SA (control)" in text
 
 
 def test_a_notebooks_command_repeats_it() -> None:
@@ -370,7 +389,7 @@ def test_reports_lie_beside_the_runs_and_say_how_to_repeat_them(
         (["--ambiguities", "--set", "heads=4", "--set", "heads=8"], "--set gives heads more than once"),
         (["--ambiguities", "--set", "heads"], "NAME=VALUE"),
         (["--ambiguities", "dropout", "--set", "dropout=0"], "the only reading of dropout"),
-        (["--ambiguities", "cma_axis"], "no readings of 'cma_axis', expected some of sa_axis"),
+        (["--ambiguities", "cma_axis"], "no readings of 'cma_axis', expected some of front_end"),
     ],
 )
 def test_the_command_line_refuses_in_one_line(

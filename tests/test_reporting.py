@@ -245,6 +245,9 @@ def test_a_reader_is_warned() -> None:
     assert "MEAN NOTHING" not in caution(two_systems(3))
     assert about(two_systems(1)).endswith("1 seed, 40 epochs")
     assert about(two_systems(2, dim=64)).endswith("2 seeds, 40 epochs, every run with dim=64")
+    mixed = two_systems(2, dim=64)
+    mixed.loc[mixed.system == "cmpie", "changed"] = "cma_form=projected,dim=64"
+    assert about(mixed).endswith("every run with dim=64, CM-PIE with cma_form=projected")
 
 
 def test_the_papers_values_are_drawn_on_llp_alone() -> None:

@@ -38,11 +38,14 @@ STILL: dict[str, Config] = {  # nothing is dropped
 DROPPING = override(SYSTEMS["han"].config, SMALL | {"dim": 16, "dropout": 0.5})
 READINGS = {
     f"{field}={value}": override(ModelConfig(), SMALL | {"dim": 16, field: value})
-    for field, value in {
-        "sa_axis": "both", "sa_squeeze": "sum", "sa_layers": 3, "sa_sharing": "per_modality",
-        "sa_input": "raw", "han_sharing": "one", "cma_concat": "features", "cma_form": "residual_norm",
-        "cma_sharing": "per_modality", "heads": 4, "han_layers": 2,
+    for field, values in {
+        "sa_axis": ("global", "both"), "sa_squeeze": ("sum", "standardised"), "sa_layers": (3,),
+        "sa_sharing": ("per_modality",), "sa_input": ("raw", "aggregated"), "han_sharing": ("one",),
+        "cma_concat": ("features",), "cma_form": ("residual", "projected", "printed"),
+        "cma_sharing": ("modality", "per_modality"), "front_end": ("mlp",), "streams": (1,),
+        "segment_attention": (False,), "heads": (4,), "han_layers": (2,),
     }.items()
+    for value in values
 }  # fmt: skip
 SEEDS = [3, 0]
 ROOT = Path(__file__).resolve().parents[1]

@@ -25,9 +25,6 @@ from cmpie_lite.results.reports import made_by
 
 RESULTS = Path(__file__).parents[1] / "results"
 
-# Fields that the paper settles: the rows of Table 2 and d = 512.
-SETTLED = frozenset({"segment_attention", "cma_audio", "cma_visual", "dim"})
-
 
 class Entry(NamedTuple):
     """One open question. `readings` explains every value; for a number, only the values worth comparing."""
@@ -39,22 +36,37 @@ class Entry(NamedTuple):
 
 
 ENTRIES: dict[str, Entry] = {
-    "sa_axis": Entry(
-        "What does one segment-attention weight belong to?",
-        "Eq. 4 sums over the segments, s = 1 to T. What is left is one number per channel. The text speaks "
-        "of “the "
-        "importance of each segment”, Fig. 3 of “segment-wise attention weights”, and W carries the index t.",
+    "front_end": Entry(
+        "How do the two visual features become one?",
+        "“The concatenation of 2D and 3D visual features is subsequently fed through a multi-layer "
+        "perceptron (MLP) to generate segment-wise representations.”",
         {
-            "segment": "Average over the D channels, mix over the T segments: one weight a segment. Follows "
-            "the words.",
-            "channel": "Average over the T segments, mix over the D channels: one weight a channel. Follows "
-            "Eq. 4, and "
-            "the channel attention that the paper cites.",
-            "both": "Both, each from the same features; the two weights are multiplied.",
+            "han": "HAN's code: project each to D, join the two, project again. No activation.",
+            "mlp": "As the sentence says: join 2048 and 512 numbers, then Linear, ReLU, Linear.",
         },
-        "“The importance of each segment”, the figure and the index ask for one weight a segment; the sum "
-        "sign, “along the segment dimension” and the likeness to channel attention for one a channel. We "
-        "follow the first.",
+        "HAN's row of Table 1 rests on HAN's front end, and with it the published weights of HAN load.",
+    ),
+    "sa_axis": Entry(
+        "What does one segment-attention weight belong to, and what is it read from?",
+        "Eq. 4 sums over the segments, s = 1 to T, and hands the sum, one number per channel, to a "
+        "network. The text speaks of “the importance of each segment”, the caption of Fig. 3 of "
+        "“segment-wise attention weights”, and W carries the index t.",
+        {
+            "segment": "Average over the D channels; φ takes T numbers to T weights, one per segment. "
+            "Follows the words.",
+            "global": "Average over the T segments; φ takes D numbers through D/16 to T weights, one per "
+            "segment. The only reading that keeps the sum, the index t and the words at once. But its "
+            "squeeze has forgotten when anything happened: it weighs places by what the clip holds as a "
+            "whole.",
+            "channel": "Average over the T segments; φ takes D numbers to D weights, one per channel. "
+            "Follows the sum, and gives up the index t.",
+            "both": "By segment and by channel, each from the same features; the two weights are multiplied.",
+        },
+        "“The importance of each segment” asks for a weight that can depend on that segment, which only "
+        "`segment` (and `both`) gives. The sum sign does not rule a weight per segment out, since a "
+        "network may take D numbers to T. The likeness to channel attention speaks for either: there, too, "
+        "a weight is given along the axis that was not averaged, and SA may have put segments in the place "
+        "of channels.",
     ),
     "sa_squeeze": Entry(
         "Mean or sum before the network?",
@@ -62,9 +74,14 @@ ENTRIES: dict[str, Entry] = {
         {
             "mean": "Average.",
             "sum": "Sum, over whatever `sa_axis` averages: by default the D channels. Eq. 4's own sum, over "
-            'T, is `{"sa_axis": "channel", "sa_squeeze": "sum"}`.',
+            'T, is `{"sa_axis": "global", "sa_squeeze": "sum"}`.',
+            "standardised": "The average, then zero mean and unit variance over the inputs of φ. Not "
+            "printed; it repairs the mean's size.",
         },
-        "A first linear layer can undo the factor; the mean keeps its inputs small at the start.",
+        "Mean and sum differ by a constant factor, which the first linear layer can absorb; the mean is the "
+        "word. After a projection the mean of hundreds of signed channels is almost nothing, and φ answers "
+        "with its biases: nearly one gate for all clips. "
+        "[Chapter 3](../notebooks/03_segment_attention.ipynb) shows it.",
     ),
     "sa_layers": Entry(
         "How many linear layers has φ?",
@@ -86,12 +103,18 @@ ENTRIES: dict[str, Entry] = {
     ),
     "sa_input": Entry(
         "Which features does SA weigh?",
-        "“audio and visual features within a video”. The next step is “input into the HAN module”.",
+        "Eq. 4 reads “audio and visual features within a video”. Before it stands: “These features are "
+        "firstly aggregated by the hybrid attention network (HAN)”; after it: “input into the HAN module "
+        "to do further aggregation”.",
         {
             "projected": "After the projection to D, before HAN.",
             "raw": "The encoders' own features, before the projection.",
+            "aggregated": "What the HAN of stream h wrote: HAN, then SA, then HAN again. HAN ends in a layer "
+            "norm, after which the average over D is zero in every segment, so that `sa_axis=segment` starts "
+            "blind; try it with `global`.",
         },
-        "The dimensions (b, s, d) have d, which is 512 everywhere else in the paper.",
+        "The dimensions (b, s, d) have d, which is 512 everywhere else in the paper. No "
+        "symbol of Eq. 4 names HAN's output.",
     ),
     "han_sharing": Entry(
         "Do the two streams share one HAN?",
@@ -113,23 +136,32 @@ ENTRIES: dict[str, Entry] = {
     ),
     "cma_form": Entry(
         "What surrounds Eq. 1 in CMA?",
-        "Eq. 8–11 print nothing: no projection, no residual, no norm.",
+        "Eq. 8–11 print nothing: no projection, no residual, no norm. The text: “the single-modality "
+        "features are brought closer to the fused features”.",
         {
-            "projected": "Learned projections of query, key and value.",
-            "residual_norm": "The same, then a residual connection and a layer norm.",
+            "residual_norm": "Learned projections, a residual connection, a layer norm.",
+            "residual": "Learned projections and a residual connection.",
+            "projected": "Learned projections alone. The default of runs before 26 November 2026.",
             "printed": "Eq. 1 and nothing else. CMA then has no parameters.",
         },
-        "Every δ_attn of HAN's code has projections; “block” suggests something that is learned. Narrow "
-        "models would speak for another form; those of the paper's width do not tell the three apart.",
+        "A feature that is brought closer to others is moved, not replaced: that is a residual. HAN's "
+        "code, on which the paper builds, has projections, residual and norm around every attention. And "
+        "without a residual aggregation makes the segments of a clip alike: a model of `projected`, "
+        "trained on LLP-sim, names events and gives nearly every one of them the whole clip, while the "
+        "paper's own row loses less of its audio score from segments to events than any other in Table 1.",
     ),
     "cma_sharing": Entry(
-        "One CMA block per stream, or one per modality too?",
-        "“Two cross-modal aggregation (CMA) blocks are used”, and there are two streams.",
+        "Whom does a CMA block serve?",
+        "“Two cross-modal aggregation (CMA) blocks are used”, and there are two streams and two modalities. "
+        "The caption of Table 2 names “the CMA block for audio features”.",
         {
             "per_stream": "Two blocks: each serves both modalities of its stream.",
-            "per_modality": "Four blocks.",
+            "modality": "Two blocks, one for audio and one for visual features: each serves both streams. "
+            "The only reading in which both phrases are literally true.",
+            "per_modality": "Four blocks, one for each modality of each stream.",
         },
-        "Two blocks, two streams.",
+        "Two blocks, two streams: Eq. 8–9 and Eq. 10–11 are written apart by stream. `modality` has as much "
+        "of the text on its side.",
     ),
     "heads": Entry(
         "How many attention heads?",
@@ -196,15 +228,22 @@ def width(stored: Mapping[str, Any]) -> int:
 
 
 def effect(field: str, value: Any, reports: Sequence[Mapping[str, Any]]) -> str:
-    """A reading's effect as the first report that measured it has it, or that none did."""
+    """A reading's effect as the first report that measured it has it, or that none did.
+
+    An effect is over what the report's runs have otherwise, which is named where it is not the default.
+    """
+    for stored in reports:
+        if found := measured(field, value, stored):
+            metric = found["metric"].replace("_", " ")
+            than = default_there(field, stored)
+            over = f", over {than}" if than != str(default(field)) else ""
+            return f"{found['mean']:+.2f} [{found['low']:+.2f}, {found['high']:+.2f}] {metric}{over}"
+    there = {default_there(field, stored) for stored in reports}
+    if str(value) in there:
+        return "default" if value == default(field) else "what these runs have otherwise"
     if value == default(field):
-        there = {default_there(field, stored) for stored in reports} - {str(value)}
         return f"default (there {', '.join(sorted(there))})" if there else "default"
-    found = next(filter(None, (measured(field, value, stored) for stored in reports)), None)
-    if found is None:
-        return "not run here"
-    metric = found["metric"].replace("_", " ")
-    return f"{found['mean']:+.2f} [{found['low']:+.2f}, {found['high']:+.2f}] {metric}"
+    return "not run here"
 
 
 def summary(stored: Mapping[str, Any]) -> list[str]:
@@ -221,7 +260,7 @@ def summary(stored: Mapping[str, Any]) -> list[str]:
         "",
         f"Measured on {stored['source']}{'' if stored['source'] == 'LLP' else ', which is not LLP'}: "
         f"{stored['seeds']} paired seeds, {stored['epochs']} epochs{also}. Points of F-score on the test "
-        "split, reading minus default; 95 % intervals over seeds and test videos.",
+        "split, each reading minus the runs without it; 95 % intervals over seeds and test videos.",
         "",
         f"Of {len(rows)} readings, {len(matter)} have an interval of segment Type@AV that leaves out zero"
         + (f": {', '.join(matter)}. " if matter else ". ")
@@ -283,12 +322,9 @@ def markdown() -> str:
             "",
         ]
     lines += [
-        "## Two questions without a field",
+        "## A question without a field",
         "",
-        "- In what order are the two visual features projected and joined? The paper joins, then projects; "
-        "HAN's code projects each, then joins and projects again. We follow the code, so that its weights "
-        "load.",
-        "- What joins the two streams in the rows of Table 2 that have no CMA? Eq. 12–13 average what CMA "
+        "What joins the two streams in the rows of Table 2 that have no CMA? Eq. 12–13 average what CMA "
         "gives; without it we average what HAN gives.",
         "",
         "## The training recipe",

@@ -14,7 +14,7 @@ from book.tools import register
 from cmpie_lite.results.claims import UNTESTED, claims_of, judge
 from cmpie_lite.results.reports import about, caution, frame_of, made_by, read_report
 from cmpie_lite.results.score_tables import interval_table, score_table
-from cmpie_lite.systems.rows import PAPER_ONLY, paper_rows, title_of
+from cmpie_lite.systems.rows import PAPER_ONLY, systems_of, title_of
 
 RESULTS = Path(__file__).parents[1] / "results"
 TABLES: tuple[Literal[1, 2], ...] = (1, 2)
@@ -97,8 +97,8 @@ def never_run(stored: Mapping[int, Mapping[str, Any]]) -> list[str]:
     for table in TABLES:
         if stored.get(table, {}).get("source") != "LLP":
             lines += [f"- Table {table} on LLP. With the features packed: `{command(table, 'llp')}`"]
-        ran = set(frame_of(stored[table]["runs"]).system) if table in stored else set(paper_rows(table))
-        if left := [title_of(name) for name in paper_rows(table) if name not in ran]:
+        ran = set(frame_of(stored[table]["runs"]).system) if table in stored else set(systems_of(table))
+        if left := [title_of(name) for name in systems_of(table) if name not in ran]:
             lines += [f"- {', '.join(left)}: in no stored run of Table {table}. `{command(table, 'sim')}`"]
     lines += [f"- {row}, a row of Table 1. {reason}" for row, reason in PAPER_ONLY.items()]
     wide = [report for report in register.results() if register.width(report) == register.default("dim")]

@@ -48,7 +48,7 @@ from cmpie_lite.results.reports import (
 from cmpie_lite.results.score_tables import interval_table, score_table
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.fields import require
-from cmpie_lite.systems.rows import configs, paper_rows
+from cmpie_lite.systems.rows import configs, controls, systems_of
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def grid_settings(names: Mapping[str, Any], table: Literal[1, 2] = 2) -> GridSet
     Raises:
         ConfigError: if a name is unknown, or a value has the wrong type or is impossible.
     """
-    return GridSettings(**{"systems": list(paper_rows(table))} | known_fields(GridSettings, names))
+    return GridSettings(**{"systems": systems_of(table)} | known_fields(GridSettings, names))
 
 
 # ---------- tables ----------
@@ -94,8 +94,8 @@ def table_report(
 ) -> dict[str, Any]:
     """Run what is not there yet and report on all of it; or read the report that `stored` names.
 
-    Every system is paired with HAN, and CM-PIE with every other one, over seeds and test videos. The tables
-    of `analysis` are those of HAN and CM-PIE, least seed.
+    Every system is paired with HAN, CM-PIE with every other one, and a row with its controls, over seeds and
+    test videos. The tables of `analysis` are those of HAN and CM-PIE, least seed.
 
     Raises:
         DataError: a stored report of something else, or data that cannot be had. GridError: runs that failed.
@@ -103,19 +103,19 @@ def table_report(
     if settings.stored:
         report = read_report(Path(settings.stored))
         found = sorted(frame_of(report["runs"]).system.unique())
-        if "effects" in report or not set(found) <= set(paper_rows(table)):
+        if "effects" in report or not set(found) <= set(systems_of(table)):
             what = "readings" if "effects" in report else f"{found}"
             raise DataError(
                 f"{settings.stored} is a report of {what}, expected one of Table {table}: "
                 f"python -m cmpie_lite grid --table {table} makes it."
             )
         return report
-    names, listed = list(settings.systems), paper_rows(table)
+    names, listed = list(settings.systems), systems_of(table)
     require(settings, "systems", set(names) <= set(listed), f"some of Table {table}: {', '.join(listed)}")
     require(settings, "systems", "han" in names and len(names) > 1, "'han' and at least one more to compare")
     store = open_data(settings.jobs()[0])
     records, videos = run_all(settings.jobs(), store, settings, progress)
-    pairs = [(name, "han") for name in names] + [("cmpie", name) for name in names]
+    pairs = [(name, "han") for name in names] + [("cmpie", name) for name in names] + controls(names)
     pairs = [(a, b) for a, b in dict.fromkeys(pairs) if a != b and a in names and b in names]
     shown = [job for job in settings.jobs() if job.seeds[0] == min(settings.seeds)]
     tables = analyses([job for job in shown if job.model in ("han", "cmpie")], store)

@@ -37,7 +37,7 @@ from cmpie_lite.experiments.settings import Settings, open_data, run_folder
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import installed
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
-from cmpie_lite.systems.build import build, config_to_facts, signature
+from cmpie_lite.systems.build import build, config_to_facts, of_now, signature
 from cmpie_lite.training.checkpoint import BEST, facts_of, save_best
 from cmpie_lite.training.seeds import train_seeds
 
@@ -80,8 +80,8 @@ def finished(job: Settings, store: FeatureStore) -> RunRecord | None:
         return None
     record = read_record(folder / RECORD)
     same = (
-        record["config"] == config_to_facts(job.config)
-        and record["recipe"] == asdict(job.recipe(job.seeds[0]))
+        of_now(record["config"]) == config_to_facts(job.config)
+        and of_now(record["recipe"]) == asdict(job.recipe(job.seeds[0]))
         and record.get("parameters") == signature(job.config)
         and record["data"]["sha256"] == store.digest
     )

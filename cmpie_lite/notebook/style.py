@@ -7,6 +7,7 @@ the value of its cell, and nothing stays open.
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any, Final
 
 import numpy as np
@@ -79,4 +80,5 @@ def legend_above(figure: Figure, axes: Axes, columns: int) -> None:
 
 def title_above(figure: Figure, title: str) -> None:
     """What the figure's data are, in small print above it."""
+    title = "\n".join(textwrap.fill(line, 120) for line in title.splitlines())
     figure.suptitle(title, fontsize=8, x=0.01, ha="left")

@@ -22,8 +22,8 @@ from cmpie_lite.errors import DataError
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.pairing import Videos, check_comparable, paired
 from cmpie_lite.support.files import replace_file
-from cmpie_lite.systems.build import config_to_facts
-from cmpie_lite.systems.rows import SYSTEMS
+from cmpie_lite.systems.build import config_to_facts, of_now
+from cmpie_lite.systems.rows import SYSTEMS, title_of
 
 # ---------- records to one row a run ----------
 
@@ -35,7 +35,8 @@ def changes(record: Mapping[str, Any]) -> str:
     """
     name = record["model"]
     base = config_to_facts(SYSTEMS[name].config) | asdict(SYSTEMS[name].recipe)
-    here = record["config"] | {k: x for k, x in record["recipe"].items() if k not in ("seed", "epochs")}
+    recipe = {k: x for k, x in of_now(record["recipe"]).items() if k not in ("seed", "epochs")}
+    here = of_now(record["config"]) | recipe
     return ",".join(f"{key}={here[key]}" for key in sorted(here) if here[key] != base[key])
 
 
@@ -82,9 +83,25 @@ def about(frame: pd.DataFrame) -> str:
     first, loud = frame.iloc[0], "" if frame.source.iloc[0] == "LLP" else " (NOT LLP)"
     seeds, epochs = int(frame.seed.nunique()), int(first.epochs)
     counts = f"{seeds} seed{'s' * (seeds != 1)}, {epochs} epoch{'s' * (epochs != 1)}"
-    changed = set(frame.changed)
-    note = f", every run with {changed.pop()}" if len(changed) == 1 and "" not in changed else ""
-    return f"{first.source}{loud}, {first.videos} videos, {counts}{note}"
+    return f"{first.source}{loud}, {first.videos} videos, {counts}{changed_in(frame)}"
+
+
+def changed_in(frame: pd.DataFrame) -> str:
+    """What all runs change, and what the runs of some systems change beside that; empty where nothing is.
+
+    Systems of which there are runs of several kinds, such as readings of one, are left to the rows.
+    """
+    kinds = frame.groupby("system", sort=False).changed.unique()
+    words = {name: set(found[0].split(",")) - {""} for name, found in kinds.items() if len(found) == 1}
+    if len(words) < len(kinds):
+        return ""
+    shared = set.intersection(*words.values())
+    note = f", every run with {','.join(sorted(shared))}" if shared else ""
+    own: dict[str, list[str]] = {}
+    for name, changes_of in words.items():
+        if more := ",".join(sorted(changes_of - shared)):
+            own.setdefault(more, []).append(title_of(str(name)))
+    return note + "".join(f", {' and '.join(names)} with {more}" for more, names in own.items())
 
 
 def caution(frame: pd.DataFrame) -> str:

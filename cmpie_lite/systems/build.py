@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -19,6 +19,14 @@ from cmpie_lite.systems.avsdn import AVSDN, AVSDNConfig
 from cmpie_lite.systems.mm_pyramid import MMPyramid, MMPyramidConfig
 
 Config = ModelConfig | AVEConfig | AVSDNConfig | MMPyramidConfig
+
+# Fields that were added after runs had been stored: what a run without them was, from what it says of itself.
+YOUNGER: Final[dict[str, dict[str, Callable[[Mapping[str, Any]], Any]]]] = {
+    "ModelConfig": {
+        "front_end": lambda facts: "han",
+        "streams": lambda facts: 2 if facts.get("segment_attention", True) else 1,
+    },
+}
 
 MODELS: Final[dict[type, type[nn.Module]]] = {
     ModelConfig: CMPIE,
@@ -52,14 +60,23 @@ def config_to_facts(config: Config) -> dict[str, Any]:
     return {"system": type(config).__name__, **asdict(config)}
 
 
+def of_now(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of a config, with the value of then for each field that is younger than they are.
+
+    Facts without a "system" are those of a recipe.
+    """
+    name = facts.get("system", "TrainConfig")
+    return {field: value(facts) for field, value in YOUNGER.get(name, {}).items()} | dict(facts)
+
+
 def config_from_facts(facts: Mapping[str, Any]) -> Config:
-    """The config that `config_to_facts` wrote down.
+    """The config that `config_to_facts` wrote down, in this version or in one before.
 
     Raises:
         ConfigError: if the system is unknown, or a field is unknown or missing or has an impossible value.
     """
     kinds = {kind.__name__: kind for kind in MODELS}
-    fields = dict(facts)
+    fields = of_now(facts)
     name = fields.pop("system", None)
     if name not in kinds:
         raise ConfigError(f"system = {name!r}, expected one of {', '.join(kinds)}.")

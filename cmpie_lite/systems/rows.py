@@ -1,13 +1,15 @@
 """The rows of Tables 1 and 2, each written once: its name here and in the paper, its config, its recipe.
 
+Beside the paper's rows stand controls, which it lacks: a row without the part that its name credits.
+
 Every system is called in the same way, `model(audio, visual_2d, visual_3d) -> ParseOutput`, and trained by
 the same loop. Which one a config describes is a matter of its type (`systems.build`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from cmpie_lite.config import ModelConfig, TrainConfig
@@ -20,12 +22,13 @@ from cmpie_lite.systems.mm_pyramid import MMPyramidConfig
 
 @dataclass(frozen=True)
 class System:
-    """A row that this package can train."""
+    """A row that this package can train: one of the paper's, or a control beside one."""
 
     title: str  # what tables and plots call it
     config: Config
     recipe: TrainConfig
-    rows: Mapping[int, str]  # number of each table of the paper that has it -> the paper's name for it
+    rows: Mapping[int, str] = field(default_factory=dict)  # table of the paper -> its name for this row
+    control_of: str = ""  # the system whose gain this one, no row of the paper, helps to read
 
 
 HAN_RECIPE: Final = TrainConfig()
@@ -40,7 +43,7 @@ SYSTEMS: Final[dict[str, System]] = {
     "avsdn": System("AVSDN (our reading)", AVSDNConfig(), RECURRENT_RECIPE, {1: "AVSDN"}),
     "han": System(
         "HAN",
-        ModelConfig(segment_attention=False, cma_audio=False, cma_visual=False),
+        ModelConfig(streams=1, segment_attention=False, cma_audio=False, cma_visual=False),
         HAN_RECIPE,
         {1: "HAN", 2: "HAN"},
     ),
@@ -50,6 +53,18 @@ SYSTEMS: Final[dict[str, System]] = {
         MMPyramidConfig(order="swapped"),
         PYRAMID_RECIPE,
         {1: "MM-Pyramid"},
+    ),
+    "two_hans": System(
+        "two HANs, no SA (control)",
+        ModelConfig(segment_attention=False, cma_audio=False, cma_visual=False),
+        HAN_RECIPE,
+        control_of="segment_attention",
+    ),
+    "han_behind_sa": System(
+        "one HAN behind SA (control)",
+        ModelConfig(streams=1, cma_audio=False, cma_visual=False),
+        HAN_RECIPE,
+        control_of="segment_attention",
     ),
     "segment_attention": System(
         "+Seg Attention",
@@ -74,13 +89,25 @@ PAPER_ONLY: Final[dict[str, str]] = {
 
 
 def paper_rows(table: Literal[1, 2]) -> dict[str, str]:
-    """The systems of a table of the paper, in its order: system -> the paper's name for its row."""
+    """The rows of a table of the paper, in its order: system -> the paper's name for it."""
     return {name: system.rows[table] for name, system in SYSTEMS.items() if table in system.rows}
 
 
+def systems_of(table: Literal[1, 2]) -> list[str]:
+    """What is run for a table: its rows, in the paper's order, and their controls among them."""
+    rows = paper_rows(table)
+    return [name for name, system in SYSTEMS.items() if name in rows or system.control_of in rows]
+
+
+def controls(systems: Iterable[str]) -> list[tuple[str, str]]:
+    """(row, control) for each control among some systems whose row is there too."""
+    here = list(systems)
+    return [(SYSTEMS[name].control_of, name) for name in here if SYSTEMS[name].control_of in here]
+
+
 def configs(table: Literal[1, 2]) -> dict[str, Config]:
-    """The configs of a table's systems, in its order."""
-    return {name: SYSTEMS[name].config for name in paper_rows(table)}
+    """The configs of a table's systems, controls among them, in its order."""
+    return {name: SYSTEMS[name].config for name in systems_of(table)}
 
 
 def title_of(name: str) -> str:

@@ -24,7 +24,7 @@ from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.errors import CheckpointError
 from cmpie_lite.support.fields import misfit
 from cmpie_lite.support.files import replace_file
-from cmpie_lite.systems.build import Config, config_to_facts, signature
+from cmpie_lite.systems.build import Config, config_to_facts, of_now, signature
 
 FORMAT: Final = "cmpie_lite checkpoint 2"
 LAST: Final = "last.safetensors"
@@ -210,7 +210,7 @@ def resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, fac
     for part, wanted in facts.items():
         here = there[part]
         if isinstance(wanted, dict):
-            wanted, here = {**wanted, "epochs": 0}, {**here, "epochs": 0}
+            wanted, here = {**wanted, "epochs": 0}, {**of_now(here), "epochs": 0}
         if wanted != here:
             raise CheckpointError(
                 f"{folder} holds another run: its {part} is {there[part]}, this run's is "

@@ -175,6 +175,19 @@ def test_channel_attention(d: int, T: int, seed: int) -> None:
     agree(functions, [*randn(seed, (T, d)), *parameters(module)[1]])
 
 
+@quickly
+@given(st.integers(2, 40), seeds)
+def test_global_attention(d: int, seed: int) -> None:
+    """Eq. 4-7 with the printed sum and one weight per segment: notebook = package, value and gradient."""
+    torch.manual_seed(seed)
+    module = SegmentAttention(ModelConfig(sa_axis="global", dim=d)).double()
+    functions = {
+        "vectorised": chapter("03_segment_attention")["global_attention"],
+        "package": as_function(module, lambda x: [x[None]]),
+    }
+    agree(functions, [*randn(seed, (10, d)), *parameters(module)[1]])
+
+
 # ---------- 4 · cross-modal aggregation ----------
 
 
