@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from book.tools import audit, check_site, diagram, ledger, register
+from book.tools import audit, diagram, ledger, register
 from cmpie_lite.config import ModelConfig
 from cmpie_lite.support.fields import override
 
@@ -50,7 +50,6 @@ def test_scripts_are_vendored() -> None:
     config = CONFIG["sphinx"]["config"]
     for path in [
         config["mathjax_path"],
-        *config["nb_ipywidgets_js"],
         *config["html_js_files"],
         *config["html_css_files"],
     ]:
@@ -338,25 +337,3 @@ def test_the_lab_log_is_dated_newest_first() -> None:
     )
     assert dates
     assert dates == sorted(dates, reverse=True)
-
-
-# ---------- the site checker ----------
-
-
-def test_the_checker_finds_dead_links_and_network_resources(tmp_path: Path) -> None:
-    (tmp_path / "b.html").write_text('<h1 id="here">b</h1>')
-    (tmp_path / "s.css").write_text("@import url('https://fonts.example/x.css');")
-    (tmp_path / "a.html").write_text(
-        '<script src="https://cdn.example/x.js"></script><img src="gone.png"><a href="b.html#here">ok</a>'
-        '<a href="b.html#nowhere">x</a><a href="c.html">x</a><a href="https://example.org">ok</a>'
-        '<a href="#top">x</a>'
-    )
-    problems = check_site.check_links(tmp_path)
-    assert sorted(problems) == [
-        "a.html: dead link c.html",
-        "a.html: gone.png is missing",
-        "a.html: loads https://cdn.example/x.js from the network",
-        "a.html: no such place #top",
-        "a.html: no such place b.html#nowhere",
-        "s.css: loads from the network",
-    ]

@@ -27,12 +27,13 @@ from sphinx.util import logging
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from book.tools import audit, ledger, register, reproduction, sources  # noqa: E402
+from book.tools import audit, citation, ledger, register, reproduction, sources  # noqa: E402
 
 log = logging.getLogger(__name__)
 
 GENERATORS = {
     "audit": audit.markdown,
+    "citation": citation.markdown,
     "ledger": ledger.markdown,
     "package": sources.markdown,
     "register": register.markdown,
@@ -152,14 +153,6 @@ def generated_pages(
     ]
 
 
-def drop_thebe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Live code would come from a content network; the book launches Colab or Binder instead."""
-    scripts = context.get("script_files", [])
-    context["script_files"] = [
-        s for s in scripts if "thebe" not in str(s) and "THEBE" not in str(getattr(s, "attributes", ""))
-    ]
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_transform(PaperNumbers)
     app.add_transform(InlineDrawings)
@@ -168,5 +161,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", insert_generated)
     app.connect("env-get-outdated", generated_pages)
     app.connect("html-collect-pages", source_pages)
-    app.connect("html-page-context", drop_thebe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -21,24 +21,4 @@ document.addEventListener("DOMContentLoaded", () => {
   // The theme's search field and folded cells show words that their names lack; the list of references has no list items.
   document.querySelectorAll(".search-button-field, summary[aria-label]").forEach((button) => button.removeAttribute("aria-label"));
   document.querySelectorAll('.citation-list > [role="doc-biblioentry"]').forEach((item) => item.setAttribute("role", "listitem"));
-
-  // The widget manager asks for MathJax 2.
-  if (window.MathJax && !window.MathJax.Hub) {
-    window.MathJax.Hub = { Queue: ([, , node]) => window.MathJax.startup.promise.then(() => window.MathJax.typesetPromise([node])) };
-  }
-  // Widgets draw themselves late: name their sliders after their labels, their buttons after their icons.
-  const name = () => {
-    document.querySelectorAll(".noUi-handle:not([aria-label])").forEach((handle) => {
-      const label = handle.closest(".jupyter-widgets")?.querySelector(".widget-label");
-      handle.setAttribute("aria-label", label?.textContent || "value");
-    });
-    document.querySelectorAll(".jupyter-button:not([aria-label])").forEach((button) => {
-      const icon = button.querySelector("i");
-      if (!button.textContent.trim() && icon) button.setAttribute("aria-label", icon.className.replace(/^.*fa-(fw )?/, ""));
-    });
-    document.querySelectorAll(".jupyter-widgets [role=progressbar]:not([aria-label])").forEach((bar) => bar.setAttribute("aria-label", "value"));
-  };
-  if (document.querySelector('script[type="application/vnd.jupyter.widget-view+json"]')) {
-    new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
-  }
 });

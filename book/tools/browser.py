@@ -20,14 +20,14 @@ FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--disable-sync",
     "--hide-scrollbars",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # the network is off: no name resolves
-    "--allow-file-access-from-files", "--remote-debugging-pipe",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # the network is off: no name resolves
+    "--remote-debugging-pipe",
 ]  # fmt: skip
 
 
 def find_chromium() -> str:
     """The browser's path; set CHROMIUM to choose one."""
-    for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
+    for name in (os.environ.get("CHROMIUM"), "chromium", "google-chrome", "google-chrome-stable"):
         if name and (path := shutil.which(name)):
             return path
     raise FileNotFoundError(
@@ -149,11 +149,21 @@ class Browser:
         self.events.clear()
         self.send("Page.navigate", url=url)
         self.wait_for("Page.loadEventFired")
+        for event in self.events:
+            if event["method"] == "Network.loadingFailed" and event["params"]["type"] == "Document":
+                raise RuntimeError(f"{url} did not load: {event['params']['errorText']}")
         self.evaluate(
             "(async () => { if (window.MathJax?.startup?.promise) await MathJax.startup.promise;"
             " await document.fonts.ready; await new Promise((done) => setTimeout(done, 50)); })()"
         )
         self.send("Page.removeScriptToEvaluateOnNewDocument", identifier=known)
+
+    def slow_down(self, delay: float, bytes_per_second: float, processor: float) -> None:
+        """Behave as on a slow connection (seconds, bytes per second) and a processor so many times slower."""
+        self.send("Network.setCacheDisabled", cacheDisabled=True)
+        rates = {"downloadThroughput": bytes_per_second, "uploadThroughput": bytes_per_second / 2}
+        self.send("Network.emulateNetworkConditions", offline=False, latency=1000 * delay, **rates)
+        self.send("Emulation.setCPUThrottlingRate", rate=processor)
 
     def press(self, key: str) -> None:
         """Press and release one key, as a keyboard does."""

@@ -14,12 +14,11 @@ import argparse
 import subprocess
 import sys
 import tarfile
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from book.tools.browser import Browser
+from book.tools.check_links import check_links, check_outside, check_weight, html_files
 
 AXE = "axe-core@4.14.1"
 VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
@@ -39,59 +38,6 @@ ANSWERS = [
     (".quiz", "li button", ["Enter"], "part.innerHTML"),
     (".jupyter-widgets.widget-slider", "[role=slider]", ["ArrowRight", "ArrowLeft"], HANDLE),
 ]
-
-
-class Page(HTMLParser):
-    """The ids, links and loaded resources of one HTML file."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.ids: set[str] = set()
-        self.links: list[str] = []
-        self.resources: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        self.ids.update(found[name] for name in ("id", "name") if name in found)
-        if tag == "a" and "href" in found:
-            self.links.append(found["href"])
-        if "src" in found:
-            self.resources.append(found["src"])
-        if tag == "link" and found.get("rel") in ("stylesheet", "icon", "preload", "shortcut icon"):
-            self.resources.append(found["href"])
-
-
-def html_files(site: Path) -> list[Path]:
-    """The site's pages, without the templates that the theme leaves in _static."""
-    return sorted(path for path in site.rglob("*.html") if "_static" not in path.parts)
-
-
-def check_links(site: Path) -> list[str]:
-    """Dead internal links and fragments, resources that are missing or come from the network."""
-    pages = {path.resolve(): Page(path.read_text(encoding="utf8")) for path in html_files(site)}
-    problems = []
-    for path, page in pages.items():
-        name = path.relative_to(site.resolve())
-        for address in page.resources:
-            parts = urlsplit(address)
-            if parts.scheme in ("http", "https") or address.startswith("//"):
-                problems.append(f"{name}: loads {address} from the network")
-            elif parts.scheme != "data" and parts.path and not (path.parent / unquote(parts.path)).exists():
-                problems.append(f"{name}: {address} is missing")
-        for address in page.links:
-            parts = urlsplit(address)
-            if parts.scheme or address.startswith("//"):
-                continue
-            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-            if not target.exists():
-                problems.append(f"{name}: dead link {address}")
-            elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].ids:
-                problems.append(f"{name}: no such place {address}")
-    for path in site.rglob("*.css"):
-        if "url(http" in path.read_text(encoding="utf8", errors="replace").replace('"', "").replace("'", ""):
-            problems.append(f"{path.relative_to(site)}: loads from the network")
-    return problems
 
 
 def complaints(events: list[dict[str, Any]]) -> list[str]:
@@ -169,7 +115,7 @@ def main() -> int:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     axe = axe_source(args.axe, args.out)
-    problems = check_links(args.site)
+    problems = check_links(args.site) + check_outside(args.site) + check_weight(args.site)
     pages = [p for p in html_files(args.site) if args.only in str(p) and p != args.site / "index.html"]
     if not pages:
         print(f"no page in {args.site} holds {args.only!r}")

@@ -1,6 +1,7 @@
 """The pipeline of CM-PIE as an SVG, drawn once, with one block lit for each chapter.
 
-    python book/tools/diagram.py        writes book/_static/diagram/<block>.svg
+    python -m book.tools.diagram          writes book/_static/diagram/<block>.svg
+    python -m book.tools.diagram --card   and book/_static/card.png, which a shared link shows (Chromium)
 
 Text and lines take the colour of the page around them (`currentColor`), so the inlined drawing follows the
 light and the dark theme. A file shown by itself follows the system's theme.
@@ -8,6 +9,8 @@ light and the dark theme. A file shown by itself follows the system's theme.
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,9 +123,27 @@ def svg(variant: str) -> str:
     )
 
 
+def card() -> None:
+    """The picture that a shared link shows: 1200 x 630, the title above the pipeline."""
+    from book.tools.browser import Browser
+
+    page = (
+        "<style>body{margin:0;padding:44px 70px;font:600 52px system-ui,sans-serif;color:#1d2733}"
+        "p{font-size:30px;font-weight:400;margin:.4em 0 .2em}svg{width:100%}</style>"
+        "CM-PIE, one equation at a time<p>Which sounds, which sights, when?</p>" + svg("plain")
+    )
+    with tempfile.TemporaryDirectory() as folder, Browser() as browser:
+        path = Path(folder) / "card.html"
+        path.write_text(page, encoding="utf8")
+        browser.open(path.as_uri(), 1200, "light", 630)
+        browser.screenshot(FOLDER.parent / "card.png", 630)
+
+
 def main() -> None:
     """Write every variant."""
     FOLDER.mkdir(parents=True, exist_ok=True)
+    if "--card" in sys.argv:
+        card()
     for variant in VARIANTS:
         (FOLDER / f"{variant}.svg").write_text(svg(variant), encoding="utf8")
 

@@ -1,0 +1,157 @@
+"""How the site is delivered, shared and checked: what can be tested without building it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from pybtex.database import Entry, Person
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+import delivery  # noqa: E402
+import references  # noqa: E402
+import sharing  # noqa: E402
+
+from book.tools import check_links, citation  # noqa: E402
+
+HEAD = """<html><head>
+<meta name="viewport" content="a" /><meta name="viewport" content="b"/>
+<link href="../_static/a.css?digest=1" rel="stylesheet" />
+<link rel="preload" as="font" crossorigin href="../_static/f.woff2" />
+<link rel="stylesheet" type="text/css" href="../_static/b.css?v=2" />
+<script src="../_static/vendor/fontawesome/js/all.min.js?digest=1"></script>
+<script src="../_static/doctools.js?v=1"></script>
+<script>window.MathJax = {"options": {"x": 1}}</script>
+<script defer="defer" src="../_static/vendor/mathjax/tex.js?v=9"></script>
+<script>DOCUMENTATION_OPTIONS.pagename = 'book/a';</script>
+<link rel="icon" href="../_static/favicon.svg"/></head><body>"""
+FOOT = """<script src="clip.js"></script>
+<!-- Scripts loaded after <body> so the DOM is not blocked -->
+<script src="../_static/scripts/theme.js?d=1"></script></body></html>"""
+
+
+def test_a_page_loads_one_style_sheet_and_one_script_and_its_own() -> None:
+    page = delivery.lean(f"{HEAD}<p>no formula</p>{FOOT}", "../", "j.css", "j.js")
+    assert re.findall(r'<script[^>]* src="([^"]*)"', page) == ["../_static/j.js", "clip.js"]
+    assert re.findall(r'rel="stylesheet" href="([^"]*)"', page) == ["../_static/j.css"]
+    assert page.count("viewport") == 1
+    assert "MathJax" not in page
+    assert "preload" not in page
+    assert delivery.STYLE.findall(HEAD) == ["../_static/a.css", "../_static/b.css"]
+    assert delivery.loaded(HEAD + FOOT) == ["../_static/doctools.js", "../_static/scripts/theme.js"]
+
+
+def test_mathjax_is_there_where_a_formula_is() -> None:
+    page = delivery.lean(f'{HEAD}<div class="math notranslate">x</div>{FOOT}', "../", "j.css", "j.js")
+    assert 'window.MathJax = {"options": {"x": 1}};' in page
+    assert "s.src = '../_static/vendor/mathjax/tex.js'" in page
+
+
+def test_rules_that_no_page_can_use_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "styles").mkdir()
+    path = tmp_path / "styles" / "a.css"
+    path.write_text(
+        "@charset 'utf-8'; a{x:1} .used{x:2} .gone,.used .part{x:3} .gone .used{x:4} .used:not(.gone){x:5}"
+        "@media print{.gone{x:6} .used{x:7}} @media screen{.gone{x:8}} @font-face{src:url(../fonts/f.woff2)}"
+        ".used{background:url(data:image/png;base64,AA)}"
+    )
+    text = delivery.joined_styles([path], tmp_path, {"used", "part"})
+    assert re.findall(r"x:(\d)", text) == ["1", "2", "3", "5", "7"]
+    assert "url(fonts/f.woff2)" in text
+    assert "url(data:image/png;base64,AA)" in text
+    assert "screen" not in text
+
+
+def test_pictures_load_when_they_come_near(tmp_path: Path) -> None:
+    (tmp_path / "p.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes([0, 0, 3, 0, 0, 0, 1, 0]))
+    found = delivery.IMAGE.search('<img alt="a" src="p.png" />')
+    assert found
+    lazy = delivery.lazy(found, tmp_path / "page.html")
+    assert lazy == '<img loading="lazy" width="768" height="256" alt="a" src="p.png" />'
+
+
+def test_the_root_page_reads_as_the_first_page() -> None:
+    page = '<html data-content_root="../"><a href="../notebooks/a.html#x"></a><a href="b.html"></a>'
+    page += '<a href="#c"></a><img src="../_static/d.svg"><a href="https://arxiv.org/abs/1"></a>'
+    page += '<meta content="../_static/card.png">'
+    moved = sharing.at_the_root(page, "book")
+    assert re.findall(r'(?:href|src|content|data-content_root)="([^"]*)"', moved) == [
+        "./", "notebooks/a.html#x", "book/b.html", "#c", "_static/d.svg", "https://arxiv.org/abs/1",
+        "_static/card.png",
+    ]  # fmt: skip
+
+
+def test_references_are_named_by_authors_and_year() -> None:
+    def entry(year: str, *names: str) -> Entry:
+        return Entry("article", {"year": year}, {"author": [Person(name) for name in names]})
+
+    entries = [
+        entry("2020", "Tian, Y.", "Li, D.", "Xu, C."),
+        entry("2016", "He, K."),
+        entry("2016", "He, J."),
+    ]
+    entries.append(entry("2019", "Lin, Y.", "Van Dam, Z."))
+    labels = list(references.AuthorYearLabels().format_labels(entries))
+    assert labels == ["Tian et al., 2020", "He, 2016", "He, 2016b", "Lin and Van Dam, 2019"]
+
+
+def test_what_to_cite_is_what_the_citation_file_says() -> None:
+    said, text = citation.citation(), citation.markdown()
+    for part in (
+        said["version"],
+        str(said["date-released"]),
+        said["preferred-citation"]["url"],
+        "Chen, Yaru",
+    ):
+        assert part in text
+    assert ("url     =" in text) == ("repository-code" in said)
+
+
+# ---------- the checks ----------
+
+
+def test_the_checker_finds_dead_links_and_network_resources(tmp_path: Path) -> None:
+    (tmp_path / "b.html").write_text('<h1 id="here">b</h1>')
+    (tmp_path / "s.css").write_text("@import url('https://fonts.example/x.css');")
+    (tmp_path / "a.html").write_text(
+        '<script src="https://cdn.example/x.js"></script><img src="gone.png"><a href="b.html#here">ok</a>'
+        '<a href="b.html#nowhere">x</a><a href="c.html">x</a><a href="https://example.org">ok</a>'
+        '<a href="#top">x</a>'
+    )
+    problems = check_links.check_links(tmp_path)
+    assert sorted(problems) == [
+        "a.html: dead link c.html",
+        "a.html: gone.png is missing",
+        "a.html: loads https://cdn.example/x.js from the network",
+        "a.html: no such place #top",
+        "a.html: no such place b.html#nowhere",
+        "s.css: loads from the network",
+    ]
+
+
+def test_the_checker_knows_the_places_outside(tmp_path: Path) -> None:
+    links = (
+        "https://arxiv.org/abs/1706.03762",
+        "https://github.com/nobody/nothing",
+        "https://mybinder.org/v2/gh/a/b/main",
+    )
+    (tmp_path / "a.html").write_text("".join(f'<a href="{link}">x</a>' for link in links))
+    unknown = "a.html: a link outside to an unknown place: "
+    assert check_links.check_outside(tmp_path, "") == [unknown + links[1], unknown + links[2]]
+    assert check_links.check_outside(tmp_path, "https://github.com/nobody/nothing") == []
+
+
+@pytest.mark.parametrize(
+    ("script", "late"), [("<script src='s.js'></script>", 1), ("<script defer src='s.js'></script>", 0)]
+)
+def test_the_checker_weighs_what_the_first_paint_waits_for(tmp_path: Path, script: str, late: int) -> None:
+    random = bytes((i * i * 2654435761 >> 13) % 251 for i in range(600_000))
+    (tmp_path / "s.js").write_bytes(random)
+    (tmp_path / "a.html").write_text(f"<head>{script}</head><p>x</p>")
+    assert check_links.seconds_to_paint(tmp_path / "a.html") >= 0.45
+    assert len(check_links.check_weight(tmp_path)) == late
