@@ -14,7 +14,7 @@ import torch
 from cmpie_lite.__main__ import main
 from cmpie_lite.data.llp_sim import SMALL, simulate
 from cmpie_lite.data.store import FeatureStore
-from cmpie_lite.data.store_files import open_store, write_store
+from cmpie_lite.data.store_files import open_store
 from cmpie_lite.decoding import Predictions
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments import settings as experiment
@@ -34,9 +34,9 @@ from cmpie_lite.systems.build import config_to_facts
 from cmpie_lite.systems.rows import SYSTEMS
 from cmpie_lite.training.checkpoint import BEST, LAST, write_checkpoint
 from cmpie_lite.training.loop import new_model
+from tests.making import TINY, write_store
 from tests.video_files import numbered, write_video
 
-TINY = {"dim": 16, "ffn_dim": 16}
 QUICK = {"preset": "smoke", "epochs": 1, "overrides": TINY, "dataset": "sim", "device": "cpu"}
 
 

@@ -29,21 +29,7 @@ from data_fetch.layout import LAYOUT, read_feature
 from data_fetch.pack import split as pack_split
 from data_fetch.pack.split import pool_frames
 from data_fetch.pack.store import PackReport, pack
-
-SIZES = {"train": 5, "val": 3, "test": 2}
-STORE_FILES = {"store.json", "train.safetensors", "val.safetensors", "test.safetensors"}
-
-
-def make_annotations(sizes: dict[str, int] = SIZES) -> Annotations:
-    rng = np.random.default_rng(7)
-
-    def split(name: str, count: int) -> SplitAnnotations:
-        ids = tuple(f"{name:_<5}{i:06d}_{10 * i}_{10 * i + 10}" for i in range(count))
-        dense = [None if name == "train" else rng.random((count, 10, 25)) < 0.1 for _ in range(2)]
-        return SplitAnnotations(ids, rng.random((count, 25)) < 0.2, *dense)
-
-    splits = {name: split(name, count) for name, count in sizes.items()}
-    return Annotations(**splits, version="2024", faults=())
+from tests.making import ROOT, SIZES, STORE_FILES, files_of, make_annotations
 
 
 def all_ids(annotations: Annotations) -> list[str]:
@@ -63,10 +49,6 @@ def write_layout(folder: Path, ids: Sequence[str]) -> Path:
 
 def run(feats: Path, annotations: Annotations, out: Path, **options: str) -> PackReport:
     return pack(feats, annotations, out, progress=False, **options)  # type: ignore[arg-type]
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def file_of(feats: Path, video: str, kind: str) -> Path:
@@ -512,11 +494,14 @@ def test_disk_space_is_looked_at_before(
 CHILD = """
 import os, resource, signal, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from test_pack import *
+import torch
+from cmpie_lite.errors import DataError
+from data_fetch.pack import split as pack_split
+from data_fetch.pack.store import pack
+from tests.making import make_annotations
 
 torch.set_num_threads(1)  # or a forked process waits for threads that it does not have
-feats, out = map(Path, sys.argv[2:4])
+feats, out = map(Path, sys.argv[1:3])
 really, calls = pack_split.read_feature, 0
 
 def read(path, kind):
@@ -527,12 +512,12 @@ def read(path, kind):
     return really(path, kind)
 
 pack_split.read_feature = read
-for kill_at in map(int, sys.argv[4:]):
+for kill_at in map(int, sys.argv[3:]):
     if (child := os.fork()) == 0:
         if kill_at < 0:
             resource.setrlimit(resource.RLIMIT_FSIZE, (-kill_at, -kill_at))
         try:
-            run(feats, make_annotations(), out)
+            pack(feats, make_annotations(), out, progress=False)
         except DataError as error:
             print(error, flush=True)
         os._exit(0)
@@ -545,8 +530,8 @@ def test_killed_again_and_again_the_store_is_the_same(feats: Path, annotations: 
     run(feats, annotations, feats.parent / "whole")
     out = feats.parent / "store"
     kills = ["2", "6", "10", "3", "-200000", "4", "0"]
-    command = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(feats), str(out), *kills]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    command = [sys.executable, "-c", CHILD, str(feats), str(out), *kills]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
     lines = done.stdout.splitlines()
     assert [line for line in lines if len(line) < 4] == ["-9", "-9", "-9", "-9", "0", "-9", "0"], done.stderr
     assert any("Cannot pack" in line and "File too large" in line for line in lines)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from cmpie_lite.config import ModelConfig, TrainConfig
-from cmpie_lite.data.store import FeatureStore, Split
+from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.decoding import Predictions
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.support.devices import own_randomness
@@ -25,6 +24,7 @@ from cmpie_lite.systems.rows import SYSTEMS
 from cmpie_lite.training.evaluate import evaluate, score
 from cmpie_lite.training.loop import Run, epoch_seed, loss_of, new_model, train
 from cmpie_lite.training.seeds import Stack, Stepper, choose, epoch_batches, score_seeds, train_seeds
+from tests.making import ROOT, mixed_split, mixed_store
 
 SMALL = {"dim": 32, "ffn_dim": 16, "dropout": 0.0}
 RECURRENT = {"dim": 16, "hidden": 8, "branch_dim": 16, "attention_dim": 8}
@@ -48,38 +48,12 @@ READINGS = {
     for value in values
 }  # fmt: skip
 SEEDS = [3, 0]
-ROOT = Path(__file__).resolve().parents[1]
 CPU = torch.device("cpu")
-
-
-def planted_split(n: int, seed: int, prefix: str) -> Split:
-    """Random features in which a class adds to a channel of its modality where it occurs."""
-    g = torch.Generator().manual_seed(seed)
-    dense = torch.zeros(2, n, 10, 25, dtype=torch.bool)
-    for i in range(n):
-        onset, modality = (
-            int(torch.randint(0, 6, (1,), generator=g)),
-            int(torch.randint(0, 3, (1,), generator=g)),
-        )
-        dense[[0, 1] if modality == 2 else modality, i, onset : onset + 4, i % 25] = True
-    features = [torch.rand(n, 10, width, generator=g) for width in (128, 2048, 512)]
-    for modality, x in zip((0, 1, 1), features, strict=True):
-        x[..., :25] += 2.0 * dense[modality]
-    ids = tuple(f"{prefix}{i:08d}" for i in range(n))
-    return Split(ids, *features, dense.any(2).any(0), dense[0], dense[1])
-
-
-def planted_store() -> FeatureStore:
-    sizes = {"train": 53, "val": 20, "test": 5}
-    return FeatureStore(
-        **{name: planted_split(n, seed, name) for seed, (name, n) in enumerate(sizes.items())},
-        source="planted",
-    )
 
 
 @pytest.fixture(scope="module")
 def store() -> FeatureStore:
-    return planted_store()
+    return mixed_store()
 
 
 def distance(a: nn.Module, b: nn.Module) -> float:
@@ -117,7 +91,7 @@ def test_k_seeds_at_once_equal_k_runs(system: str, store: FeatureStore) -> None:
 def test_every_reading_gives_the_losses_and_gradients_of_single_models(config: ModelConfig) -> None:
     recipe = TrainConfig()
     models = [new_model(config, seed) for seed in SEEDS]
-    stack, batches = Stack.of(models, CPU), planted_split(12, 0, "x")
+    stack, batches = Stack.of(models, CPU), mixed_split(12, 0, "x")
     batch = [x.unflatten(0, (2, 6)) for x in (batches.audio, batches.visual_2d, batches.visual_3d)]
     labels = batches.weak.float().unflatten(0, (2, 6))
     losses = stack.losses(recipe, *batch, labels)
@@ -142,7 +116,7 @@ def test_one_seed_draws_the_dropout_of_its_run(store: FeatureStore) -> None:
 
 def twins(config: Config, count: int) -> tuple[Stack, list[Tensor], nn.Module]:
     """The same model `count` times, before the same batch."""
-    model, split = new_model(config, 0), planted_split(8, 0, "x")
+    model, split = new_model(config, 0), mixed_split(8, 0, "x")
     batch = [split.audio, split.visual_2d, split.visual_3d, split.weak.float()]
     return Stack.of([model] * count, CPU), [x.expand(count, *x.shape) for x in batch], model
 
@@ -345,7 +319,7 @@ from cmpie_lite.config import TrainConfig
 from cmpie_lite.systems.rows import SYSTEMS
 from cmpie_lite.support.fields import override
 from cmpie_lite.training.seeds import train_seeds
-from tests.test_seeds import distance, planted_store
+from tests.making import mixed_store
 calls, real = [], torch.compile
 def traced(f, **options):
     calls.append(f.__name__)
@@ -354,8 +328,10 @@ torch.compile = traced
 torch.set_num_threads(1)
 config = override(SYSTEMS["han"].config, {"dim": 16, "ffn_dim": 16, "dropout": 0.0})
 recipe = TrainConfig(epochs=1)
-plain = train_seeds(config, recipe, planted_store(), [0, 1])
-compiled = train_seeds(config, override(recipe, {"compile": True}), planted_store(), [0, 1])
+plain = train_seeds(config, recipe, mixed_store(), [0, 1])
+compiled = train_seeds(config, override(recipe, {"compile": True}), mixed_store(), [0, 1])
+def distance(a, b):
+    return max((x - y).abs().max().item() for x, y in zip(a.state_dict().values(), b.state_dict().values()))
 print(calls, max(distance(a.model, b.model) for a, b in zip(plain, compiled)))
 """
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from cmpie_lite.config import ModelConfig, TrainConfig
-from cmpie_lite.data.store import FeatureStore, Split
+from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.decoding import Predictions, decode
 from cmpie_lite.errors import CheckpointError, ConfigError, DataError, WriteError
 from cmpie_lite.experiments.record import write_record
@@ -28,33 +28,10 @@ from cmpie_lite.training.checkpoint import BEST, LAST, read_checkpoint, write_ch
 from cmpie_lite.training.evaluate import evaluate, predict
 from cmpie_lite.training.loop import learning_rate, load_model, train
 from cmpie_lite.training.seeds import train_seeds
+from tests.making import ROOT, TINY, planted_store, subset
 
-TINY = override(ModelConfig(), {"dim": 16, "ffn_dim": 16})
+SMALLEST = override(ModelConfig(), TINY)
 RECIPE = TrainConfig(epochs=3, batch_size=16, learning_rate=1e-3)
-
-
-def planted_split(n: int, seed: int, prefix: str) -> Split:
-    """Videos whose features carry their labels plainly: class c lights feature c of its modality."""
-    g = torch.Generator().manual_seed(seed)
-    dense = torch.zeros(2, n, 10, 25, dtype=torch.bool)
-    for i in range(n):
-        for modality in range(2):
-            onset, length = torch.randint(0, 6, (1,), generator=g).item(), 4
-            dense[modality, i, onset : onset + length, (i + 7 * modality * (i % 2)) % 25] = True
-    features = [0.1 * torch.rand(n, 10, width, generator=g) for width in (128, 2048, 512)]
-    for modality, x in zip((0, 1, 1), features, strict=True):
-        x[..., :25] += 3.0 * dense[modality]
-    return Split(
-        tuple(f"{prefix}{i:08d}" for i in range(n)), *features, dense.any(2).any(0), dense[0], dense[1]
-    )
-
-
-def planted_store() -> FeatureStore:
-    splits = {
-        name: planted_split(n, seed, name)
-        for seed, (name, n) in enumerate({"train": 100, "val": 30, "test": 30}.items())
-    }
-    return FeatureStore(**splits, source="planted")
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +57,8 @@ def test_planted_events_are_learned(store: FeatureStore) -> None:
 
 
 def test_a_seed_repeats_to_the_bit_and_another_seed_does_not(store: FeatureStore) -> None:
-    one, again = train(TINY, RECIPE, store), train(TINY, RECIPE, store)
-    other = train(TINY, override(RECIPE, {"seed": 2}), store)
+    one, again = train(SMALLEST, RECIPE, store), train(SMALLEST, RECIPE, store)
+    other = train(SMALLEST, override(RECIPE, {"seed": 2}), store)
     assert same(one.model, again.model)
     assert without_time(one.history) == without_time(again.history)
     assert not same(one.model, other.model)
@@ -90,15 +67,15 @@ def test_a_seed_repeats_to_the_bit_and_another_seed_does_not(store: FeatureStore
 def test_the_callers_random_state_is_left_alone(store: FeatureStore) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    train(TINY, override(RECIPE, {"epochs": 1}), store)
+    train(SMALLEST, override(RECIPE, {"epochs": 1}), store)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("stop", [1, 2])
 def test_a_resumed_run_equals_an_uninterrupted_one(store: FeatureStore, tmp_path: Path, stop: int) -> None:
-    whole = train(TINY, RECIPE, store, folder=tmp_path / "whole")
-    train(TINY, override(RECIPE, {"epochs": stop}), store, folder=tmp_path / "halves")
-    halves = train(TINY, RECIPE, store, folder=tmp_path / "halves")
+    whole = train(SMALLEST, RECIPE, store, folder=tmp_path / "whole")
+    train(SMALLEST, override(RECIPE, {"epochs": stop}), store, folder=tmp_path / "halves")
+    halves = train(SMALLEST, RECIPE, store, folder=tmp_path / "halves")
     assert same(whole.model, halves.model)
     assert without_time(whole.history) == without_time(halves.history)
     assert whole.best_epoch == halves.best_epoch
@@ -111,13 +88,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one(store: FeatureStore, tmp_path
 KILLED = """
     import sys
     from pathlib import Path
-    from tests.test_train import RECIPE, TINY, planted_store
+    from cmpie_lite.config import ModelConfig, TrainConfig
+    from tests.making import TINY, planted_store
     from cmpie_lite.support.fields import override
     from cmpie_lite.training.loop import train
     import torch
     torch.set_num_threads(1)
-    recipe = override(RECIPE, {"epochs": 30})
-    train(TINY, recipe, planted_store(), folder=Path(sys.argv[1]))
+    recipe = TrainConfig(epochs=30, batch_size=16, learning_rate=1e-3)
+    train(override(ModelConfig(), TINY), recipe, planted_store(), folder=Path(sys.argv[1]))
 """
 
 
@@ -126,7 +104,9 @@ def test_a_killed_run_ends_like_one_never_killed(store: FeatureStore, tmp_path: 
     recipe = override(RECIPE, {"epochs": 30})
     done = 0
     for _ in range(2):
-        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), tmp_path / "killed"])
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(KILLED), tmp_path / "killed"], cwd=ROOT
+        )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and process.poll() is None:
             here = epochs_saved(tmp_path / "killed")
@@ -137,8 +117,8 @@ def test_a_killed_run_ends_like_one_never_killed(store: FeatureStore, tmp_path: 
         process.wait()
         done = epochs_saved(tmp_path / "killed")
     assert 0 < done < 30, "the run was not interrupted, so this test shows nothing"
-    resumed = train(TINY, recipe, store, folder=tmp_path / "killed")
-    whole = train(TINY, recipe, store)
+    resumed = train(SMALLEST, recipe, store, folder=tmp_path / "killed")
+    whole = train(SMALLEST, recipe, store)
     assert same(resumed.model, whole.model)
     assert without_time(resumed.history) == without_time(whole.history)
 
@@ -150,7 +130,7 @@ def epochs_saved(folder: Path) -> int:
 
 
 def test_the_best_epoch_is_kept_and_loads(store: FeatureStore, tmp_path: Path) -> None:
-    run = train(TINY, RECIPE, store, folder=tmp_path)
+    run = train(SMALLEST, RECIPE, store, folder=tmp_path)
     types = [row["segment_type"] for row in run.history]
     assert run.best_epoch == max(i for i, x in enumerate(types, 1) if x == max(types))
     model, facts = load_model(tmp_path)
@@ -168,7 +148,7 @@ def test_learning_rate_drops_after_ten_epochs() -> None:
     ("changes", "tolerance"), [({"precision": "bfloat16"}, 0.02), ({"precision": "tf32"}, 1e-4)]
 )
 def test_a_precision_reproduces_the_eager_loop(store: FeatureStore, changes: dict, tolerance: float) -> None:
-    config = override(TINY, {"dropout": 0.0})
+    config = override(SMALLEST, {"dropout": 0.0})
     plain, fast = train(config, RECIPE, store), train(config, override(RECIPE, changes), store)
     for a, b in zip(plain.history, fast.history, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=tolerance)
@@ -187,7 +167,7 @@ def test_decoding_gates_segments_by_the_video() -> None:
 
 
 def test_prediction_does_not_depend_on_the_batch_size(store: FeatureStore) -> None:
-    model = train(TINY, override(RECIPE, {"epochs": 1}), store).model
+    model = train(SMALLEST, override(RECIPE, {"epochs": 1}), store).model
     for a, b in zip(predict(model, store.test, 1), predict(model, store.test, 64), strict=True):
         torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
     with pytest.raises(ValueError, match="batch_size = 0"):
@@ -198,17 +178,19 @@ def test_impossible_recipes_are_refused(store: FeatureStore) -> None:
     with pytest.raises(ConfigError, match="batch_size = 0, expected an integer >= 1"):
         TrainConfig(batch_size=0)
     with pytest.raises(ConfigError, match="only 100 training videos"):
-        train(TINY, override(RECIPE, {"batch_size": 101}), store)
+        train(SMALLEST, override(RECIPE, {"batch_size": 101}), store)
     with pytest.raises(ConfigError, match="this machine has"):
-        train(TINY, RECIPE, store, device="cuda:7")
+        train(SMALLEST, RECIPE, store, device="cuda:7")
     with pytest.raises(ConfigError, match="'gpu', expected auto, cpu, cuda"):
-        train(TINY, RECIPE, store, device="gpu")
+        train(SMALLEST, RECIPE, store, device="gpu")
 
 
 def test_a_data_set_without_a_class_is_refused(store: FeatureStore) -> None:
     rows = [i for i in range(100) if not store.train.weak[i, 3]]
     with pytest.raises(DataError, match="Dog"):
-        train(TINY, RECIPE, FeatureStore(store.train.subset(rows), store.val, store.test, source="planted"))
+        train(
+            SMALLEST, RECIPE, FeatureStore(subset(store.train, rows), store.val, store.test, source="planted")
+        )
 
 
 def test_a_loss_that_is_no_number_stops_the_run(store: FeatureStore, tmp_path: Path) -> None:
@@ -216,9 +198,9 @@ def test_a_loss_that_is_no_number_stops_the_run(store: FeatureStore, tmp_path: P
     wild = replace(store.train, audio=1e30 * store.train.audio)
     planted = FeatureStore(wild, store.val, store.test, source="planted")
     with pytest.raises(ConfigError, match=r"the mean loss of epoch 1 is nan, with learning_rate = "):
-        train(TINY, RECIPE, planted, folder=tmp_path)
+        train(SMALLEST, RECIPE, planted, folder=tmp_path)
     with pytest.raises(ConfigError, match=r"the mean loss of epoch 1 is nan"):
-        train_seeds(TINY, RECIPE, planted, [1, 2])
+        train_seeds(SMALLEST, RECIPE, planted, [1, 2])
     assert not os.listdir(tmp_path)
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_record(tmp_path, {"loss": float("nan")})
@@ -232,16 +214,16 @@ def test_what_cannot_be_saved_or_scored_is_said_before_the_first_epoch(
     )
     (tmp_path / "file").touch()
     with pytest.raises(WriteError, match=r"cannot be written .*another folder"):
-        train(TINY, RECIPE, store, folder=tmp_path / "file" / "run")
+        train(SMALLEST, RECIPE, store, folder=tmp_path / "file" / "run")
     blind = FeatureStore(
         store.train, replace(store.val, dense_audio=None, dense_visual=None), store.test, source="planted"
     )
     with pytest.raises(DataError, match="dense labels"):
-        train(TINY, RECIPE, blind)
+        train(SMALLEST, RECIPE, blind)
 
 
 def test_a_training_state_is_not_taken_for_a_model(store: FeatureStore, tmp_path: Path) -> None:
-    train(TINY, override(RECIPE, {"epochs": 1}), store, folder=tmp_path)
+    train(SMALLEST, override(RECIPE, {"epochs": 1}), store, folder=tmp_path)
     with pytest.raises(
         CheckpointError, match=rf"{LAST} does not hold the parameters of ModelConfig: .*{BEST}"
     ):
@@ -249,28 +231,28 @@ def test_a_training_state_is_not_taken_for_a_model(store: FeatureStore, tmp_path
 
 
 def test_lost_best_weights_are_written_again(store: FeatureStore, tmp_path: Path) -> None:
-    train(TINY, RECIPE, store, folder=tmp_path)
+    train(SMALLEST, RECIPE, store, folder=tmp_path)
     tensors, facts = read_checkpoint(tmp_path / BEST)
     (tmp_path / BEST).unlink()
-    train(TINY, RECIPE, store, folder=tmp_path)
+    train(SMALLEST, RECIPE, store, folder=tmp_path)
     again, same_facts = read_checkpoint(tmp_path / BEST)
     assert same_facts == facts
     assert all(torch.equal(x, again[name]) for name, x in tensors.items())
 
 
 def test_a_folder_of_another_run_is_refused_and_kept(store: FeatureStore, tmp_path: Path) -> None:
-    train(TINY, RECIPE, store, folder=tmp_path)
+    train(SMALLEST, RECIPE, store, folder=tmp_path)
     before = (tmp_path / LAST).read_bytes()
     with pytest.raises(CheckpointError, match="another run"):
-        train(TINY, override(RECIPE, {"seed": 9}), store, folder=tmp_path)
+        train(SMALLEST, override(RECIPE, {"seed": 9}), store, folder=tmp_path)
     with pytest.raises(CheckpointError, match="3 epochs, not 2"):
-        train(TINY, override(RECIPE, {"epochs": 2}), store, folder=tmp_path)
+        train(SMALLEST, override(RECIPE, {"epochs": 2}), store, folder=tmp_path)
     assert (tmp_path / LAST).read_bytes() == before
 
 
 @pytest.mark.parametrize("fault", ["truncated", "flipped", "renamed", "foreign", "empty", "missing"])
 def test_a_corrupt_checkpoint_is_named(store: FeatureStore, tmp_path: Path, fault: str) -> None:
-    train(TINY, override(RECIPE, {"epochs": 1}), store, folder=tmp_path)
+    train(SMALLEST, override(RECIPE, {"epochs": 1}), store, folder=tmp_path)
     path = tmp_path / BEST
     content = path.read_bytes()
     if fault == "truncated":
@@ -310,7 +292,11 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     write_checkpoint(path, {"x": torch.zeros(3)}, {"epoch": 1})
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(FULL_DISK), path], capture_output=True, text=True, check=True
+        [sys.executable, "-c", textwrap.dedent(FULL_DISK), path],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
     )
     assert "cannot be written (File too large" in done.stdout
     assert "MB free" in done.stdout
@@ -335,7 +321,7 @@ def test_another_process_may_try_the_same_folder(tmp_path: Path, monkeypatch: py
 
 
 def test_checkpoints_hold_no_pickle(store: FeatureStore, tmp_path: Path) -> None:
-    train(TINY, override(RECIPE, {"epochs": 1}), store, folder=tmp_path)
+    train(SMALLEST, override(RECIPE, {"epochs": 1}), store, folder=tmp_path)
     assert sorted(os.listdir(tmp_path)) == sorted([BEST, LAST])
     content = (tmp_path / LAST).read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])

@@ -11,8 +11,9 @@ import json
 import math
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -98,27 +99,21 @@ class Split:
             )
         return self.dense_audio.cpu(), self.dense_visual.cpu()
 
-    def subset(self, indices: Sequence[int] | np.ndarray | Tensor) -> Split:
-        """The videos of these positions, in this order (copied). Raises DataError where there is no such."""
-        rows = np.asarray(indices.cpu() if isinstance(indices, Tensor) else indices)
-        if not rows.size:
-            raise DataError("A subset of no videos, expected at least one index: a split is never empty.")
-        if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer):
-            raise DataError(
-                f"Indices of dtype {rows.dtype}, shape {rows.shape}: expected a list of integers."
-            )
-        if wrong := [i for i in rows.tolist() if not 0 <= i < len(self)]:
-            raise DataError(f"No video {wrong[0]} in a split of {len(self)}: expected 0 to {len(self) - 1}.")
-        index = torch.as_tensor(rows, dtype=torch.long, device=self.audio.device)
-        chosen = {name: tensor[index] for name, tensor in self.tensors().items()}
-        return Split(tuple(self.ids[i] for i in rows.tolist()), **chosen)
+    def rows(self) -> dict[str, Rows]:
+        """The rows of each tensor, for `split_bytes`."""
+
+        def read(tensor: Tensor, start: int) -> Iterator[np.ndarray]:
+            for first in range(start, len(tensor), CHUNK):
+                yield tensor[first : first + CHUNK].cpu().numpy()
+
+        return {name: partial(read, tensor) for name, tensor in self.tensors().items()}
 
 
 @dataclass(frozen=True, eq=False)
 class FeatureStore:
     """Three splits and where they come from; `source` and `digest` go with every table made of them.
 
-    Without a digest (a store made in memory) it is computed: that of the files `write_store` would write.
+    Without a digest (a store made in memory) it is computed: that of the files it would have.
     """
 
     train: Split
@@ -189,7 +184,7 @@ def split_header(ids: Sequence[str], dense: bool) -> bytes:
     start = 0
     for name, shape in {**FEATURES, **LABELS}.items():
         if dense or name not in DENSE:
-            end = start + len(ids) * math.prod(shape) * (4 if name in FEATURES else 1)
+            end = start + len(ids) * row_bytes(name)
             entry = {"dtype": "F32" if name in FEATURES else "BOOL", "shape": [len(ids), *shape]}
             entries[name] = {**entry, "data_offsets": [start, end]}
             start = end
@@ -198,12 +193,40 @@ def split_header(ids: Sequence[str], dense: bool) -> bytes:
     return struct.pack("<Q", len(text)) + text
 
 
-def split_bytes(split: Split) -> Iterator[bytes]:
-    """The bytes of a split's file, in chunks."""
-    yield split_header(split.ids, split.dense_audio is not None)
-    for tensor in split.tensors().values():
-        for rows in tensor.split(CHUNK):
-            yield rows.cpu().contiguous().numpy().tobytes()
+Rows = Callable[[int], Iterable[np.ndarray]]  # a tensor's rows from the n-th video on, some at a time
+
+
+def split_bytes(
+    ids: Sequence[str], rows: Mapping[str, Rows], there: Mapping[str, int] | None = None
+) -> Iterator[bytes]:
+    """The bytes of a split's file, in chunks; or those that follow what is `there` already.
+
+    Args:
+        ids: of the videos.
+        rows: tensor -> its rows, float32 or bool as `Split` holds them; in the order of the file.
+        there: tensor -> how many of its rows stand behind the header already (`rows_within`); None: nothing
+            does, and the header comes first.
+    """
+    if there is None:
+        yield split_header(ids, "dense_audio" in rows)
+    for name, rows_from in rows.items():
+        for some in rows_from((there or {}).get(name, 0)):
+            yield np.ascontiguousarray(some).tobytes()
+
+
+def rows_within(size: int, videos: int, names: Iterable[str]) -> tuple[int, dict[str, int]]:
+    """How many whole rows of each tensor lie in the first `size` bytes behind the header, and their bytes."""
+    there, start = {}, 0
+    for name in names:
+        row = row_bytes(name)
+        there[name] = min(max(size - start, 0) // row, videos)
+        start += videos * row
+    return sum(count * row_bytes(name) for name, count in there.items()), there
+
+
+def row_bytes(name: str) -> int:
+    """The bytes of one video's row of a tensor."""
+    return math.prod({**FEATURES, **LABELS}[name]) * (4 if name in FEATURES else 1)
 
 
 def digest_of(splits: Mapping[str, Split]) -> str:
@@ -211,7 +234,7 @@ def digest_of(splits: Mapping[str, Split]) -> str:
     hashes = {}
     for name in SPLITS:
         sha256 = hashlib.sha256()
-        for chunk in split_bytes(splits[name]):
+        for chunk in split_bytes(splits[name].ids, splits[name].rows()):
             sha256.update(chunk)
         hashes[name] = sha256.hexdigest()
     return digest_of_hashes(hashes)

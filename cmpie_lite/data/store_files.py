@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,41 +28,14 @@ from cmpie_lite.data.store import (
     Split,
     check_finite,
     digest_of_hashes,
-    split_bytes,
 )
-from cmpie_lite.errors import DataError, WriteError
+from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASSES
-from cmpie_lite.support.files import alone_in, file_hash, replace_file, whole_file
+from cmpie_lite.support.files import file_hash, replace_file
 
 MANIFEST: Final = "store.json"
 
 # --- writing -----------------------------------------------------------------------------------------
-
-
-def write_store(folder: str | Path, store: FeatureStore) -> None:
-    """Write a store, replacing one that stands there. After a full disk or a kill there is the old store or
-    none, never a mixture.
-
-    Raises:
-        DataError: a feature is not finite, the files cannot be written (the old store is then untouched), or
-            another process writes to this folder.
-    """
-    folder = Path(folder)
-    staging = folder / ".staging"
-    counts = {name: len(split) for name, split in store.splits.items()}
-    try:
-        with alone_in(folder), ExitStack() as stack:
-            stack.callback(shutil.rmtree, staging, ignore_errors=True)
-            staging.mkdir(exist_ok=True)
-            for name, split in store.splits.items():
-                check_finite(split)
-                with whole_file(staging / f"{name}.safetensors") as path, path.open("wb") as file:
-                    file.writelines(split_bytes(split))
-            install(staging, folder, store.source, store.creation, counts)
-    except (OSError, WriteError) as error:
-        raise DataError(
-            f"Cannot write a store to {folder}: {error}. Free space or choose another folder."
-        ) from error
 
 
 def install(
@@ -131,7 +102,11 @@ def open_store(folder: str | Path, *, verify: bool = False) -> FeatureStore:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Read and check store.json."""
+    """Read and check store.json.
+
+    Raises:
+        DataError: there is no such file, or it is not the manifest of a store of this version.
+    """
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:

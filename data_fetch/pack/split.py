@@ -12,8 +12,9 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from tqdm import tqdm
 
 from cmpie_lite.data.annotations import SplitAnnotations
 from cmpie_lite.data.llp_names import feature_name
-from cmpie_lite.data.store import CHUNK, FEATURES, split_header
+from cmpie_lite.data.store import CHUNK, FEATURES, LABELS, Rows, rows_within, split_bytes, split_header
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import FRAMES_PER_SEGMENT
 from cmpie_lite.support.files import whole_file
@@ -112,33 +113,33 @@ def complete(job: Job, feats: Path, staging: Path, progress: bool) -> tuple[Job,
 
 def _fill(part: Path, job: Job, feats: Path, progress: bool) -> None:
     """Write a split's file from where it ends: whole rows that are there stay."""
-    header = split_header(job.ids, dense=len(job.labels) > 1)
+    videos, header = len(job.ids), split_header(job.ids, dense=len(job.labels) > 1)
+    bar = tqdm(total=len(TENSORS) * videos, desc=f"pack {job.name}", unit="file", disable=not progress)
+
+    def read(kind: str, start: int) -> Iterator[np.ndarray]:
+        bar.update(start)
+        for video in job.ids[start:]:
+            yield _read(feats, video, kind)
+            bar.update()
+
+    rows: dict[str, Rows] = {tensor: partial(read, kind) for kind, tensor in TENSORS.items()}
+    rows |= {name: partial(_rest, labels) for name, labels in zip(LABELS, job.labels, strict=False)}
     part.touch()
-    with part.open("r+b") as file:
-        if file.read(len(header)) != header:
-            file.seek(0)
-            file.truncate()
-            file.write(header)
-        size, start = file.seek(0, os.SEEK_END), len(header)
-        bar = tqdm(
-            total=len(TENSORS) * len(job.ids), desc=f"pack {job.name}", unit="file", disable=not progress
-        )
-        with bar:
-            for kind, tensor in TENSORS.items():
-                row_bytes = 4 * math.prod(FEATURES[tensor])
-                rows = min(max(size - start, 0) // row_bytes, len(job.ids))
-                file.seek(start + rows * row_bytes)
-                bar.update(rows)
-                for video in job.ids[rows:]:
-                    values = _read(feats, video, kind)
-                    file.write((pool_frames(values) if tensor == "visual_2d" else values).tobytes())
-                    bar.update()
-                start += len(job.ids) * row_bytes
-        for labels in job.labels:
-            file.write(labels.tobytes())
-        file.truncate()
+    with bar, part.open("r+b") as file:
+        if file.read(len(header)) == header:
+            size, there = rows_within(file.seek(0, os.SEEK_END) - len(header), videos, rows)
+            file.truncate(len(header) + size)
+        else:
+            there = None
+            file.truncate(0)
+        file.seek(0, os.SEEK_END)
+        file.writelines(split_bytes(job.ids, rows, there))
         file.flush()
         os.fsync(file.fileno())
+
+
+def _rest(labels: np.ndarray, start: int) -> Iterator[np.ndarray]:
+    yield labels[start:]
 
 
 def pool_frames(frames: np.ndarray) -> np.ndarray:
@@ -149,10 +150,12 @@ def pool_frames(frames: np.ndarray) -> np.ndarray:
 
 
 def _read(feats: Path, video: str, kind: str) -> np.ndarray:
+    """One video's row of a tensor."""
     try:
-        return read_feature(feats / _file(video, kind), kind)
+        values = read_feature(feats / _file(video, kind), kind)
     except DataError as error:
         raise DataError(f"{_file(video, kind)}: {error}. It was whole before: run again.") from error
+    return pool_frames(values) if TENSORS[kind] == "visual_2d" else values
 
 
 def _inspect(path: Path, ids: Sequence[str]) -> tuple[list[BadFile], list[str]]:

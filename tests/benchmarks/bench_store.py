@@ -1,4 +1,4 @@
-"""Memory and speed of the feature store: `python tests/benchmarks/bench_store.py [--small]`.
+"""Memory and speed of the feature store: `python -m tests.benchmarks.bench_store [--small]`.
 
 Makes a store of LLP's size (10000/649/1200 videos, 1.3 GB) from random numbers, split by split; then, each in
 a process of its own, opens it, reads the training split once in random batches of 16 as training does, and
@@ -23,9 +23,10 @@ import torch
 from cmpie_lite.data.annotations import Annotations, SplitAnnotations
 from cmpie_lite.data.llp_names import feature_name
 from cmpie_lite.data.store import FEATURES, LABELS, FeatureStore, Split
-from cmpie_lite.data.store_files import open_store, write_store
+from cmpie_lite.data.store_files import open_store
 from data_fetch.layout import LAYOUT
 from data_fetch.pack.store import pack
+from tests.making import write_store
 
 FULL = {"train": 10_000, "val": 649, "test": 1200}
 SMALL = {"train": 500, "val": 50, "test": 50}

@@ -41,6 +41,7 @@ from cmpie_lite.support.fields import override
 from cmpie_lite.systems.rows import SYSTEMS, configs
 from cmpie_lite.training.loop import Run, new_model, train
 from cmpie_lite.training.seeds import Stack, Stepper, train_seeds
+from tests.making import subset
 
 PARTS = ("flags", "single", "table2")
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -78,7 +79,7 @@ def product_rates(device: torch.device, size: int) -> dict[str, float]:
 def flops_of_a_step(config: ModelConfig, recipe: TrainConfig, split: Split, seeds: int) -> int:
     """Floating-point operations of the matrix products in one step of all seeds, forward and backward."""
     stack = Stack.of([new_model(config, seed) for seed in range(seeds)], torch.device("cpu"))
-    few = split.subset(range(recipe.batch_size)).to("cpu")
+    few = subset(split, range(recipe.batch_size)).to("cpu")
     stepper = Stepper(stack, few, override(recipe, {"compile": False, "precision": "float32"}), False)
     with FlopCounterMode(display=False) as counter:
         stepper.eager_step()

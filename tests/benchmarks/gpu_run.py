@@ -112,7 +112,8 @@ def parts(out: Path, work: Path, *, smoke: bool, seeds: int) -> list[Part]:
 def make_store(folder: Path, smoke: bool) -> None:
     """Simulate LLP-sim once, for every part; a store that is there already is kept."""
     from cmpie_lite.data.llp_sim import SIZES, simulate
-    from cmpie_lite.data.store_files import MANIFEST, write_store
+    from cmpie_lite.data.store_files import MANIFEST
+    from tests.making import write_store
 
     if not (folder / MANIFEST).exists():
         write_store(folder, simulate(SIZES["smoke" if smoke else "full"]))
