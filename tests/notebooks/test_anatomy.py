@@ -36,6 +36,24 @@ def test_part_is_there(path: Path, part: str) -> None:
 
 
 @each_chapter
+def test_a_chapter_opens_with_a_sentence_a_picture_and_its_card(path: Path) -> None:
+    """Code comes after what the reader will learn, and what only has to be there is folded."""
+    every = cells(path)
+    assert re.match(
+        r"# \d · .+\n\n[A-Z][^#<]+\.\n\n!\[.+\]\(.+\)\n\n<div class=\"card-chapter\">", every[0]["source"]
+    )
+    assert "to read" in every[0]["source"], "the card's time says what it is the time of"
+    assert every[1]["cell_type"] == "markdown"
+    assert "## What you will be able to do" in every[1]["source"]
+    for cell in every[2:4]:  # set-up and imports
+        assert "hide-input" in cell["tags"], cell["source"][:60]
+    for cell in every:
+        printed = "".join("".join(out.get("text", "")) for out in cell.get("outputs", []))
+        if len(re.findall(r"^ok  ", printed, re.M)) >= 4 and len(cell["outputs"]) == 1:
+            assert "hide-output" in cell["tags"], f"a long list of ok unfolds: {cell['source'][:60]}"
+
+
+@each_chapter
 def test_the_paper_speaks_with_its_section(path: Path) -> None:
     blocks = re.findall(r"(?:^>.*\n?)+", markdown(path), re.M)
     assert blocks, "no quotation"
