@@ -1,7 +1,7 @@
 """Small trained models that ship with the package, so that a chapter can show what its block has learned.
 
-They are of width 64, trained on LLP-sim, the book's simulated data (`python -m book.tools.make_small`). What they
-show is how the blocks behave there; it is no result on LLP, nor of models of the paper's width.
+They have width 64 and were trained on LLP-sim, the book's simulated data (`python -m book.tools.make_small`).
+They show how the blocks behave there; that is no result on LLP, nor of models of the paper's width.
 """
 
 from __future__ import annotations
