@@ -47,13 +47,14 @@ class ModelConfig:
     # --- sizes ---
     dim: int = 512
     ffn_dim: int = 512
-    han_layers: int = 1
+    han_layers: int = 1  # 0: no second reads another; the linear parser of chapter 0
 
     def __post_init__(self) -> None:
         check_fields(self)
         require(self, "streams", self.streams in (1, 2), "1 or 2")
-        for name in ("sa_layers", "sa_reduction", "heads", "dim", "ffn_dim", "han_layers"):
+        for name in ("sa_layers", "sa_reduction", "heads", "dim", "ffn_dim"):
             require(self, name, getattr(self, name) >= 1, "an integer >= 1")
+        require(self, "han_layers", self.han_layers >= 0, "an integer >= 0")
         require(self, "dropout", 0.0 <= self.dropout < 1.0, "a number in [0, 1)")
         require(self, "heads", self.dim % self.heads == 0, f"a divisor of dim = {self.dim}")
         require(self, "sa_reduction", self.sa_reduction <= 10, "at most 10, the number of segments")

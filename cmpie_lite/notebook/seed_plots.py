@@ -102,6 +102,18 @@ def dots(
     ax.vlines(values.mean(), y - 0.22, y + 0.22, color=DARK, linewidth=2)
 
 
+def ladder_dots(frame: pd.DataFrame, rungs: Sequence[str]) -> Figure:
+    """Segment-level scores of the small models, rung above rung: a dot per seed, the mean as a bar."""
+    fig = new_figure(0.9 + 0.34 * len(rungs))
+    for ax, metric in zip(fig.subplots(1, 3, sharey=True), ("audio", "visual", "type"), strict=True):
+        for y, rung in enumerate(rungs):
+            dots(ax, y, 100 * frame.loc[frame.system == rung, f"segment_{metric}"].to_numpy(float))
+        ax.set(title=f"segment {metric} [%]", ylim=(len(rungs) - 0.5, -0.5))
+        ax.set_yticks(range(len(rungs)), [short_title(rung) for rung in rungs])
+        ax.grid(axis="x", linewidth=0.3)
+    return fig
+
+
 def reliability_plot(table: pd.DataFrame, ece: float, title: str = "") -> Figure:
     """Frequency over mean probability of each bin, the diagonal, and below it the number of cases."""
     fig = new_figure(4.2, width=4.2)
