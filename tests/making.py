@@ -1,4 +1,4 @@
-"""What tests and benchmarks build: stores, feature files, annotations, runs' records."""
+"""What tests and benchmarks build: stores, feature files, annotations, runs' records, reports."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from cmpie_lite.data.llp_sim_encoders import GRID, Floats
 from cmpie_lite.data.llp_sim_labels import video_generator
 from cmpie_lite.data.store import FeatureStore, Split, split_bytes
 from cmpie_lite.data.store_files import install
+from cmpie_lite.experiments.readings import effects_of
 from cmpie_lite.labels import FRAMES_PER_SEGMENT
 from cmpie_lite.metrics import SCORES
+from cmpie_lite.results.report_form import Report, frame_of
+from cmpie_lite.results.reports import changes, make_report
 from cmpie_lite.support.files import alone_in
 from cmpie_lite.systems.build import config_to_facts
 from cmpie_lite.systems.rows import SYSTEMS
@@ -219,3 +222,22 @@ def record(
         "history": [],
         "test": {name: base + 0.001 * i for i, name in enumerate(SCORES)},
     }
+
+
+def readings_report(gaps: dict[tuple[str, Any], float], seeds: int = 6, **base: Any) -> Report:
+    """A report of readings: (field, value) -> how far its runs lie above those of `base`, in fractions.
+
+    Gaps grow by 0.0005 from seed to seed around the one that is given, so that intervals have a width.
+    """
+    records = [record("cmpie", seed, 0.5, **base) for seed in range(seeds)]
+    label = changes(records[0])
+    labels = {}
+    for (field, value), gap in gaps.items():
+        for seed in range(seeds):
+            above = gap + 0.0005 * (seed - (seeds - 1) / 2)
+            records.append(record("cmpie", seed, 0.5 + above, **base | {field: value}))
+        labels[field, str(value)] = changes(records[-1])
+    pairs = [(name, label) for name in labels.values()]
+    report = make_report(records, pairs, "the command", key="changed")
+    report["base"], report["effects"] = label, effects_of(labels, frame_of(report["intervals"]))
+    return report

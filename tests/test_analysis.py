@@ -1,4 +1,4 @@
-"""Intervals and analysis on cases made by hand, and the coverage that an interval promises."""
+"""The tables behind the scores, and how a model behaves, on cases made by hand."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from cmpie_lite.data.store import Split
 from cmpie_lite.decoding import Predictions, decode
@@ -15,16 +13,18 @@ from cmpie_lite.events import roll_to_events
 from cmpie_lite.metrics import SCORES, parsing_scores
 from cmpie_lite.results.analysis import (
     analyse,
+    behaviour,
     deciding_videos,
     duration_scores,
     expected_calibration_error,
+    gate_spread,
+    mean_behaviour,
     modality_confusion,
     of_duration,
     recognition_and_timing,
     reliability,
     support,
 )
-from cmpie_lite.results.intervals import MIN_SEEDS, bootstrap_interval, student_quantile
 from cmpie_lite.results.metric_tables import per_video_scores
 
 
@@ -37,63 +37,6 @@ def roll(text: str) -> torch.Tensor:
 
 def random_rolls(seed: int, n: int = 4, share: float = 0.3) -> torch.Tensor:
     return torch.rand(4, n, 10, 25, generator=torch.Generator().manual_seed(seed)) < share
-
-
-# ---------- intervals ----------
-
-
-@pytest.mark.parametrize(
-    ("df", "expected", "within"), [(5, -2.570582, 2e-3), (9, -2.262157, 2e-4), (29, -2.045230, 1e-5)]
-)
-def test_students_quantile(df: int, expected: float, within: float) -> None:
-    assert student_quantile(0.025, df) == pytest.approx(expected, rel=within)
-    assert student_quantile(0.975, df) == pytest.approx(-expected, rel=within)
-
-
-@pytest.mark.parametrize("n", [MIN_SEEDS, 10])
-def test_an_interval_over_seeds_covers_as_often_as_it_says(n: int) -> None:
-    """Of normal samples, 95 % of the intervals hold the true mean; plain percentiles hold it in fewer."""
-    rng = np.random.default_rng(n)
-    found = [bootstrap_interval(x, resamples=1000) for x in rng.normal(2.0, 3.0, (600, n))]
-    covered = np.mean([i.low <= 2.0 <= i.high for i in found])
-    assert 0.92 <= covered <= 0.98
-
-
-def test_an_interval_over_videos_is_wider_and_covers_too() -> None:
-    """Seeds and videos both vary: an interval over seeds alone misses the mean of other videos."""
-    rng = np.random.default_rng(0)
-    both, alone = [], []
-    for _ in range(200):
-        values = rng.normal(0, 1, (8, 1)) + rng.normal(0, 5, (1, 30)) + rng.normal(0, 1, (8, 30))
-        both.append(bootstrap_interval(values, resamples=400))
-        alone.append(bootstrap_interval(values.mean(1), resamples=400))
-    assert np.mean([i.low <= 0 <= i.high for i in both]) > 0.92
-    assert np.mean([i.low <= 0 <= i.high for i in alone]) < 0.9
-
-
-@settings(deadline=None, derandomize=True, max_examples=30)
-@given(st.lists(st.floats(-1, 1), min_size=2, max_size=12), st.floats(-5, 5), st.floats(0.1, 3))
-def test_intervals_move_and_stretch(values: list[float], shift: float, scale: float) -> None:
-    one = bootstrap_interval(values, resamples=200)
-    assert min(values) - 1e-9 <= one.low <= one.mean + 1e-9
-    assert one.mean - 1e-9 <= one.high <= max(values) + 1e-9
-    other = bootstrap_interval([scale * v + shift for v in values], resamples=200)
-    assert other[:3] == pytest.approx([scale * x + shift for x in one[:3]], abs=1e-6)
-
-
-def test_intervals_are_a_function_of_their_arguments() -> None:
-    values = np.random.default_rng(0).normal(size=(5, 7))
-    assert bootstrap_interval(values) == bootstrap_interval(values)
-    assert bootstrap_interval(values) != bootstrap_interval(values, seed=1)
-    assert bootstrap_interval(values).videos == 7
-    assert bootstrap_interval(values.mean(1)).videos == 0
-    assert np.isnan(bootstrap_interval([0.5]).low)
-
-
-@pytest.mark.parametrize("values", [[], [[]], np.zeros((2, 2, 2)), [1.0, np.nan]])
-def test_intervals_refuse_what_has_no_mean(values: object) -> None:
-    with pytest.raises(ValueError, match="expected"):
-        bootstrap_interval(values)  # type: ignore[arg-type]
 
 
 # ---------- durations ----------
@@ -210,6 +153,54 @@ def test_true_parts_never_hurt() -> None:
         )
         singles = ["segment_audio", "segment_visual", "segment_event"]
         assert (table.loc["true timing", singles] >= table.loc["model", singles]).all()
+
+
+# ---------- behaviour ----------
+
+
+def tables_of(
+    pred_audio: torch.Tensor, pred_visual: torch.Tensor, true: torch.Tensor
+) -> dict[str, pd.DataFrame]:
+    """The tables that `behaviour` reads, of predictions against one truth for both modalities."""
+    predictions = predictions_of(pred_audio, pred_visual)
+    return {
+        "audio durations": duration_scores(pred_audio, true),
+        "visual durations": duration_scores(pred_visual, true),
+        "parts": recognition_and_timing(predictions, true.any(1), true, true),
+    }
+
+
+def test_a_tagger_is_told_from_a_parser() -> None:
+    """Both name the right classes; one of them says nothing of when."""
+    true = torch.cat([roll("###......."), roll(".....#####"), roll("##########")])
+    tagger, parser = true.any(1, keepdim=True).expand_as(true), true
+    tags, parses = (behaviour(tables_of(x, x, true)) for x in (tagger, parser))
+    assert tags[["full_audio", "full_visual"]].tolist() == [1.0, 1.0]
+    assert parses[["full_audio", "full_visual"]].tolist() == pytest.approx([1 / 3, 1 / 3])
+    assert tags[["timing_segment", "timing_event"]].tolist() == [0.0, 0.0]
+    assert parses.timing_event == pytest.approx(1 - 2 / 3)  # of three clips a tagger times two at IoU 0.5
+    assert (tags.short_audio, tags.long_audio) == (0.0, 1.0)
+    assert (parses.short_audio, parses.long_audio) == (1.0, 1.0)
+    assert np.isnan(tags.gate_videos)
+    silent = torch.zeros_like(true)
+    assert np.isnan(behaviour(tables_of(silent, silent, true)).full_audio)
+
+
+def test_the_gates_spread_over_videos_and_places() -> None:
+    places = torch.linspace(0, 1, 10).expand(5, 2, 10)
+    assert gate_spread(places) == pytest.approx((0.0, float(places[0, 0].std(correction=0))))
+    videos = torch.tensor([0.2, 0.4]).view(2, 1, 1).expand(2, 2, 10)
+    assert gate_spread(videos) == pytest.approx((0.1, 0.0), abs=1e-7)
+    both = behaviour(tables_of(*[roll("##........")] * 3), gate=videos)
+    assert (both.gate_videos, both.gate_places) == pytest.approx((0.1, 0.0), abs=1e-7)
+
+
+def test_behaviour_is_averaged_over_runs() -> None:
+    one = behaviour(tables_of(*[roll("##########")] * 3))
+    two = behaviour(tables_of(*[roll("##........")] * 3))
+    table = mean_behaviour({"cmpie": [one, two], "han": [two]})
+    assert table.loc["cmpie", ["seeds", "full_audio"]].tolist() == [2, 0.5]
+    assert table.loc["han", ["seeds", "full_audio"]].tolist() == [1, 0.0]
 
 
 # ---------- what it rests on ----------

@@ -13,7 +13,9 @@ import yaml
 
 from book.tools import audit, diagram, ledger, register
 from cmpie_lite.config import ModelConfig
+from cmpie_lite.results.report_files import write_report
 from cmpie_lite.support.fields import override
+from tests.making import readings_report
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -178,48 +180,41 @@ def test_register_shows_what_was_measured_and_says_what_was_not() -> None:
 def test_the_registers_summary_ranks_what_was_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def effect(mean: float) -> dict[str, Any]:
-        points = {"mean": mean, "low": mean - 0.5, "high": mean + 0.5}
-        return {"metric": "segment_type", **points, "all": {"segment_type": points, "event_type": points}}
+    def store(name: str, gaps: dict[tuple[str, Any], float], seeds: int = 10, **base: Any) -> str:
+        write_report(tmp_path / name, readings_report(gaps, seeds, **base))
+        return register.markdown()
 
-    stored = {
-        "source": "LLP-sim", "seeds": 10, "epochs": 20, "base": "dim=128", "command": "the command",
-        "machine": "a machine", "commits": ["0123456789", "abcdef0123"], "finished": "2026-01-02T03:04:05",
-        "effects": {"heads": {"4": effect(0.2), "8": effect(-0.9)}, "sa_axis": {"both": effect(0.8)}},
-    }  # fmt: skip
-    wide = stored | {"base": "precision=bfloat16", "effects": {"heads": {"8": effect(1.5)}}}
     monkeypatch.setattr(register, "RESULTS", tmp_path)
-    (tmp_path / "ambiguities_narrow.json").write_text(json.dumps(stored))
-    page = register.markdown()
-    assert "LLP-sim, which is not LLP: 10 paired seeds, 20 epochs, every run with `dim=128`" in page
-    assert "a machine; at commit 0123456, abcdef0; 2026-01-02." in page
+    three = {("heads", 4): 0.0005, ("heads", 8): -0.009, ("sa_axis", "both"): 0.008}
+    page = store("ambiguities_narrow.json", three, dim=128)
+    assert "LLP-sim, which is not LLP: 10 paired seeds, 40 epochs, every run with `dim=128`" in page
+    assert "Student's t over paired seeds" in page
+    assert "cpu, 2 cores, x, torch 2; at commit abc; 2026-01-01." in page
     assert "Of 3 readings, 2 have an interval of segment Type@AV that leaves out zero" in page
-    assert "`sa_axis=both`, `heads=8`. Half an interval is about 0.5 points" in page
+    assert "`sa_axis=both`, `heads=8`. Half an interval is about 0.1 points" in page
     rows = [line for line in page.splitlines() if line.startswith(("| `sa_axis=", "| `heads="))]
     assert [row.split("`")[1] for row in rows] == ["sa_axis=both", "heads=4", "heads=8"]
     assert [row.count("*") for row in rows] == [2, 0, 2]
-    (tmp_path / "ambiguities.json").write_text(json.dumps(wide))
-    page = register.markdown()
+    page = store("ambiguities.json", {("heads", 8): 0.015})
     assert page.index("### At D = 512") < page.index("### At D = 128")
     assert "| `heads` | reading | effect on LLP-sim, D = 512 | effect on LLP-sim, D = 128 |" in page
-    row = "| `8` | Eight. | +1.50 [+1.00, +2.00] segment type | -0.90 [-1.40, -0.40] segment type |"
+    row = "| `8` | Eight. | +1.50 [+1.39, +1.61] segment type | -0.90 [-1.01, -0.79] segment type |"
     assert row in page
-    assert "| `4` | Four. | not run here | +0.20 [-0.30, +0.70] segment type |" in page
-    again = stored | {"base": "", "effects": {"heads": {"4": effect(0.7), "8": effect(9.0)}}}
-    (tmp_path / "ambiguities_2.json").write_text(json.dumps(again))
-    page = register.markdown()  # two reports of one width share a column, the first has precedence
+    assert "| `4` | Four. | not run here | +0.05 [-0.06, +0.16] segment type |" in page
+    again = {("heads", 4): 0.007, ("heads", 8): 0.09}
+    page = store("ambiguities_2.json", again)  # reports of one width share a column, the first has precedence
     assert [x for x in page.splitlines() if x.startswith("### At D")] == [
         "### At D = 512: heads", "### At D = 512: heads", "### At D = 128: heads, sa_axis",
     ]  # fmt: skip
     assert "| `heads` | reading | effect on LLP-sim, D = 512 | effect on LLP-sim, D = 128 |" in page
-    assert "| `4` | Four. | +0.70 [+0.20, +1.20] segment type | +0.20 [-0.30, +0.70] segment type |" in page
+    assert "| `4` | Four. | +0.70 [+0.59, +0.81] segment type | +0.05 [-0.06, +0.16] segment type |" in page
     assert row in page
-    (tmp_path / "ambiguities_2.json").write_text(json.dumps(again | {"seeds": 11}))
-    assert "| `8` | Eight. | +9.00 [" in register.markdown()  # the one of more seeds has precedence
-    (tmp_path / "ambiguities_2.json").write_text(json.dumps(again | {"source": "LLP"}))
-    page = register.markdown()
+    page = store("ambiguities_2.json", again, seeds=11)
+    assert "| `8` | Eight. | +9.00 [" in page  # the one of more seeds has precedence
+    page = store("ambiguities_2.json", again, source="LLP")
     assert "| effect on LLP-sim, D = 512 | effect on LLP, D = 512 | effect on LLP-sim, D = 128 |" in page
     assert "Measured on LLP: 10 paired seeds" in page
+    assert store("ambiguities_2.json", again, seeds=1).count("### At D") == 2  # one seed measures no effect
 
 
 # ---------- ledger ----------

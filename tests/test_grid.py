@@ -34,7 +34,9 @@ from cmpie_lite.experiments.settings import Settings, run_folder
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.notebook.seed_plots import difference_dots, seed_dots
 from cmpie_lite.results.pairing import interval_of
-from cmpie_lite.results.reports import frame_of, make_report, read_report
+from cmpie_lite.results.report_files import read_report
+from cmpie_lite.results.report_form import frame_of
+from cmpie_lite.results.reports import make_report
 from cmpie_lite.results.score_tables import score_table
 from cmpie_lite.support import workers
 from cmpie_lite.systems.build import build
@@ -143,7 +145,7 @@ def test_a_report_of_a_small_grid(given: dict[str, Any], store: FeatureStore) ->
     assert report["source"] == "random numbers"
     pairs = set(zip(intervals.better, intervals.worse, strict=True))
     assert pairs == {("segment_attention", "han"), ("cmpie", "han"), ("cmpie", "segment_attention")}
-    assert set(intervals.videos) == {8}
+    assert set(intervals.videos) == {0}  # over seeds: a simulator's videos are as many as one likes
     means = 100 * runs.groupby("system")[list(SCORES)].mean()
     found = interval_of(intervals, "cmpie", "han", "event_type")
     assert found is not None
@@ -156,6 +158,33 @@ def test_a_report_of_a_small_grid(given: dict[str, Any], store: FeatureStore) ->
     assert (frame_of(report["tables"]["cmpie against han: videos"]).sum(axis=1) == 8).all()
     assert len(seed_dots(runs, 2).axes) == len(difference_dots(runs, intervals).axes) == 10
     json.dumps(report, allow_nan=False)
+    behaviour = frame_of(report["tables"]["behaviour"])
+    assert behaviour.index.tolist() == list(settings.systems)
+    assert set(behaviour.seeds) == {2}
+    gates = behaviour[["gate_videos", "gate_places"]]
+    assert gates.loc["han"].isna().all()
+    assert (gates.loc[["segment_attention", "cmpie"]] > 0).all(axis=None)
+
+
+def test_on_llp_intervals_answer_for_other_videos_too(
+    given: dict[str, Any], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LLP's test videos are fixed and few, so they are a sample too."""
+    monkeypatch.setattr(grid, "open_data", lambda job: replace(store, source="LLP"))
+    report = table_report(
+        grid_settings(given | {"systems": ["han", "cmpie"]}), 2, "a command", progress=False
+    )
+    assert set(frame_of(report["intervals"]).videos) == {8}
+    assert report["interval"].startswith("two-way variance of seeds and test videos")
+
+
+def test_data_whose_name_a_page_could_not_show_are_refused_before_training(
+    given: dict[str, Any], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grid, "open_data", lambda job: replace(store, source="<img src=x>"))
+    monkeypatch.setattr(grid, "run_grid", lambda *a, **k: pytest.fail("it trained"))
+    with pytest.raises(DataError, match="the data's name is '<img src=x>'"):
+        table_report(grid_settings(given | {"systems": ["han", "cmpie"]}), 2, "", progress=False)
 
 
 def test_finished_runs_are_read_and_only_the_others_run(
@@ -321,7 +350,7 @@ def test_effects_are_reading_minus_default_in_points(
     assert effect["low"] <= effect["mean"] <= effect["high"]
     assert effect["metric"] == "segment_type"
     assert effect["all"]["segment_type"]["mean"] == effect["mean"]
-    assert (report["seeds"], report["base"], report["command"]) == (2, base, "a command")
+    assert (report["seeds"], report["base"], report["command"]) == ([1, 2], base, "a command")
 
 
 # ---------- command line, stored reports ----------

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from book.tools import register, reproduction, stored
-from cmpie_lite.results.reports import frame_of, make_report, read_report, write_report
-from tests.making import record
+from cmpie_lite.results.report_files import read_report, write_report
+from cmpie_lite.results.report_form import Report, frame_of
+from cmpie_lite.results.reports import make_report
+from tests.making import readings_report, record
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def report(source: str, gap: float, seeds: int = 6) -> dict[str, Any]:
+def report(source: str, gap: float, seeds: int = 6) -> Report:
     records = [record("han", s, 0.5 + 0.01 * s, source=source) for s in range(seeds)]
     records += [record("cmpie", s, 0.5 + 0.01 * s + gap, source=source) for s in range(seeds)]
     return make_report(records, [("cmpie", "han")], f"the command for {source}")
@@ -47,7 +48,7 @@ def test_a_result_on_llp_sim_is_no_result_on_llp(results: Path) -> None:
     assert "No number of the paper's tables is reproduced here" in page
     assert "trained on LLP-sim." in page
     assert "| on LLP-sim |" in page
-    assert "3 supported, 0 not supported, 0 undecided, 4 not run here" in page
+    assert "1 supported, 2 contradicted, 0 undecided, 4 not run here" in page
     assert "the command for LLP-sim" in page
     assert "AVE (our reading), AVSDN (our reading), MM-Pyramid, MM-Pyramid (modalities swapped" in page
     assert "in no stored run of Table 1. `python -m cmpie_lite grid --table 1 --dataset sim" in page
@@ -58,9 +59,9 @@ def test_a_result_on_llp_sim_is_no_result_on_llp(results: Path) -> None:
 
 def test_verdicts_follow_the_report(results: Path) -> None:
     write_report(results / "table1.json", report("LLP-sim", -0.02))
-    assert "0 supported, 3 not supported" in reproduction.markdown()
+    assert "0 supported, 3 contradicted" in reproduction.markdown()
     write_report(results / "table1.json", report("LLP-sim", 0.02, seeds=5))
-    assert "0 supported, 0 not supported, 3 undecided" in reproduction.markdown()
+    assert "0 supported, 0 contradicted, 3 undecided" in reproduction.markdown()
     write_report(results / "table1.json", report("LLP", 0.02))
     page = reproduction.markdown()
     assert "Trained on LLP: Table 1" in page
@@ -69,10 +70,9 @@ def test_verdicts_follow_the_report(results: Path) -> None:
 
 
 def test_measured_readings_leave_the_list(results: Path) -> None:
-    effects = {"heads": {"4": {"metric": "segment_type", "mean": 0.0, "low": -1.0, "high": 1.0}}}
-    write_report(results / "ambiguities_narrow.json", {"base": "dim=128", "effects": effects})
+    write_report(results / "ambiguities_narrow.json", readings_report({("heads", 4): 0.0}, dim=128))
     assert "`heads=4`" in reproduction.markdown()  # still not at the width of the paper
-    write_report(results / "ambiguities.json", {"base": "", "effects": effects})
+    write_report(results / "ambiguities.json", readings_report({("heads", 4): 0.0}))
     assert "`heads=4`" not in reproduction.markdown()
     assert "`heads=8`" in reproduction.markdown()
 

@@ -3,7 +3,7 @@
 One entry per field of `ModelConfig` that the paper does not settle; tests hold the two to each other. Effects
 come from the reports `book/results/ambiguities*.json`, each of models of one width:
 
-    {"source": "LLP-sim", "seeds": 10, "epochs": 20, "base": "dim=128", "command": "...", "machine": "...",
+    {"kind": "readings", "source": "LLP-sim", "seeds": [1, 2, 3], "epochs": 20, "base": "dim=128", ...
      "effects": {"sa_axis": {"channel": {"metric": "event_type", "mean": -0.4, "low": -0.9, "high": 0.1}}}}
 
 `mean`, `low` and `high` are points of the F-score, reading minus default, paired over seeds, with a
@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 
 from cmpie_lite.config import ModelConfig, TrainConfig
 from cmpie_lite.results.intervals import leaves_out_zero
+from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.reports import made_by
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -207,8 +208,9 @@ def command(field: str, value: Any) -> str:
 
 
 def results() -> list[dict[str, Any]]:
-    """The stored reports, in the order of their file names; none where nothing has been measured."""
-    return [json.loads(path.read_text(encoding="utf8")) for path in sorted(RESULTS.glob("ambiguities*.json"))]
+    """The stored reports of two seeds or more, in the order of their file names."""
+    stored = [dict(read_report(path)) for path in sorted(RESULTS.glob("ambiguities*.json"))]
+    return [report for report in stored if len(report["seeds"]) > 1]
 
 
 def measured(field: str, value: Any, stored: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -259,8 +261,8 @@ def summary(stored: Mapping[str, Any]) -> list[str]:
         f"### {title}: {', '.join(effects)}" if len(effects) < len(ENTRIES) / 2 else f"### {title}",
         "",
         f"Measured on {stored['source']}{'' if stored['source'] == 'LLP' else ', which is not LLP'}: "
-        f"{stored['seeds']} paired seeds, {stored['epochs']} epochs{also}. Points of F-score on the test "
-        "split, each reading minus the runs without it; 95 % intervals over seeds and test videos.",
+        f"{len(stored['seeds'])} paired seeds, {stored['epochs']} epochs{also}. Points of F-score on the "
+        f"test split, each reading minus the runs without it; 95 % intervals: {stored['interval']}.",
         "",
         f"Of {len(rows)} readings, {len(matter)} have an interval of segment Type@AV that leaves out zero"
         + (f": {', '.join(matter)}. " if matter else ". ")
@@ -287,7 +289,7 @@ def markdown() -> str:
     for stored in reports:
         alike.setdefault(f"{stored['source']}, D = {width(stored)}", []).append(stored)
     for same in alike.values():
-        same.sort(key=lambda stored: -stored["seeds"])
+        same.sort(key=lambda stored: -len(stored["seeds"]))
     lines = ["## Which readings matter", ""]
     for stored in reports:
         lines += summary(stored)

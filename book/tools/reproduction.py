@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from book.tools import register
 from cmpie_lite.results.claims import UNTESTED, claims_of, judge
-from cmpie_lite.results.reports import about, caution, frame_of, made_by, read_report
+from cmpie_lite.results.report_files import read_report
+from cmpie_lite.results.report_form import Report, frame_of
+from cmpie_lite.results.reports import about, caution, made_by
 from cmpie_lite.results.score_tables import interval_table, score_table
 from cmpie_lite.systems.rows import PAPER_ONLY, systems_of, title_of
 
@@ -30,13 +32,13 @@ def command(table: int, dataset: str) -> str:
     )
 
 
-def reports(folder: Path = RESULTS) -> dict[int, dict[str, Any]]:
+def reports(folder: Path = RESULTS) -> dict[int, Report]:
     """The stored report of each table that has one."""
     paths = {table: folder / f"table{table}.json" for table in TABLES}
     return {table: read_report(path) for table, path in paths.items() if path.exists()}
 
 
-def section(table: Literal[1, 2], report: Mapping[str, Any] | None) -> list[str]:
+def section(table: Literal[1, 2], report: Report | None) -> list[str]:
     """One table: what was run and how, its scores, each sentence of the paper with its verdict."""
     lines = [f"## Table {table}", ""]
     if report is None:
@@ -67,7 +69,7 @@ def section(table: Literal[1, 2], report: Mapping[str, Any] | None) -> list[str]
     return [*lines, ""]
 
 
-def summary(stored: Mapping[int, Mapping[str, Any]]) -> list[str]:
+def summary(stored: Mapping[int, Report]) -> list[str]:
     """The answer first: is any number of the paper reproduced?"""
     on_llp = [f"Table {table}" for table, report in stored.items() if report["source"] == "LLP"]
     sources = sorted({str(report["source"]) for report in stored.values()})
@@ -84,14 +86,14 @@ def summary(stored: Mapping[int, Mapping[str, Any]]) -> list[str]:
         for claim in claims_of(1 if table == 1 else 2)
     ]
     total = sum(len(claims_of(table)) for table in TABLES)
-    kinds = ("supported", "not supported", "undecided", UNTESTED)
+    kinds = ("supported", "contradicted", "undecided", UNTESTED)
     counts = {kind: sum(verdict.startswith(kind) for verdict in verdicts) for kind in kinds}
     counts[UNTESTED] += total - len(verdicts)
     listed = ", ".join(f"{count} {kind}" for kind, count in counts.items())
     return [first, "", f"Of the {total} sentences about the tables that a run can test: {listed}.", ""]
 
 
-def never_run(stored: Mapping[int, Mapping[str, Any]]) -> list[str]:
+def never_run(stored: Mapping[int, Report]) -> list[str]:
     """What has no result, with the reason or the command."""
     lines = ["## Never run", ""]
     for table in TABLES:

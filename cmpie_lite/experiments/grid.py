@@ -17,13 +17,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
-
 from cmpie_lite.data.store import FeatureStore
-from cmpie_lite.decoding import decode
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments.readings import effects_of, reading_jobs
-from cmpie_lite.experiments.record import RunRecord, read_predictions, video_scores
+from cmpie_lite.experiments.record import RunRecord, video_scores
 from cmpie_lite.experiments.run_many import run_grid
 from cmpie_lite.experiments.settings import (
     RunSettings,
@@ -33,21 +30,15 @@ from cmpie_lite.experiments.settings import (
     output_folder,
     run_folder,
 )
-from cmpie_lite.results.analysis import analyse, deciding_videos
-from cmpie_lite.results.metric_tables import per_video_scores
-from cmpie_lite.results.pairing import Videos
-from cmpie_lite.results.reports import (
-    about,
-    caution,
-    changes,
-    frame_of,
-    make_report,
-    read_report,
-    write_report,
-)
-from cmpie_lite.results.score_tables import interval_table, score_table
+from cmpie_lite.experiments.tables import analyses, behaviours
+from cmpie_lite.results.pairing import VideoScores
+from cmpie_lite.results.report_files import check_report, read_report, write_report
+from cmpie_lite.results.report_form import Report, frame_of
+from cmpie_lite.results.reports import about, caution, changes, make_report
+from cmpie_lite.results.score_tables import behaviour_table, interval_table, score_table
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.fields import require
+from cmpie_lite.support.typed import check_no_markup
 from cmpie_lite.systems.rows import configs, controls, systems_of
 
 
@@ -91,48 +82,47 @@ def grid_settings(names: Mapping[str, Any], table: Literal[1, 2] = 2) -> GridSet
 
 def table_report(
     settings: GridSettings, table: Literal[1, 2], command: str, *, progress: bool = True
-) -> dict[str, Any]:
+) -> Report:
     """Run what is not there yet and report on all of it; or read the report that `stored` names.
 
-    Every system is paired with HAN, CM-PIE with every other one, and a row with its controls, over seeds and
-    test videos. The tables of `analysis` are those of HAN and CM-PIE, least seed.
+    Every system is paired with HAN, CM-PIE with every other one, and a row with its controls, over seeds, and
+    on LLP over test videos too: a simulator's are as many as one likes, LLP's are fixed. The tables of
+    `analysis` are those of HAN and CM-PIE, least seed; "behaviour" is that of every system, all seeds.
 
     Raises:
         DataError: a stored report of something else, or data that cannot be had. GridError: runs that failed.
     """
     if settings.stored:
-        report = read_report(Path(settings.stored))
-        found = sorted(frame_of(report["runs"]).system.unique())
-        if "effects" in report or not set(found) <= set(systems_of(table)):
-            what = "readings" if "effects" in report else f"{found}"
-            raise DataError(
-                f"{settings.stored} is a report of {what}, expected one of Table {table}: "
-                f"python -m cmpie_lite grid --table {table} makes it."
-            )
-        return report
+        return stored_report(Path(settings.stored), table)
     names, listed = list(settings.systems), systems_of(table)
     require(settings, "systems", set(names) <= set(listed), f"some of Table {table}: {', '.join(listed)}")
     require(settings, "systems", "han" in names and len(names) > 1, "'han' and at least one more to compare")
-    store = open_data(settings.jobs()[0])
-    records, videos = run_all(settings.jobs(), store, settings, progress)
+    jobs = settings.jobs()
+    store = open_data(jobs[0])
+    records, videos = run_all(jobs, store, settings, progress)
     pairs = [(name, "han") for name in names] + [("cmpie", name) for name in names] + controls(names)
     pairs = [(a, b) for a, b in dict.fromkeys(pairs) if a != b and a in names and b in names]
-    shown = [job for job in settings.jobs() if job.seeds[0] == min(settings.seeds)]
+    shown = [job for job in jobs if job.seeds[0] == min(settings.seeds)]
     tables = analyses([job for job in shown if job.model in ("han", "cmpie")], store)
+    tables["behaviour"] = behaviours({name: [j for j in jobs if j.model == name] for name in names}, store)
     return make_report(records, pairs, command, videos=videos, tables=tables)
 
 
-def analyses(jobs: Sequence[Settings], store: FeatureStore) -> dict[str, pd.DataFrame]:
-    """The tables of `analysis` for each job, and how many videos decide between CM-PIE and HAN."""
-    tables, scores = {}, {}
-    for job in jobs:
-        predictions = read_predictions(run_folder(job, store, job.seeds[0]))[0]
-        scores[job.model] = per_video_scores(*decode(predictions), *store.test.truth())
-        for name, frame in analyse(predictions, store.test).items():
-            tables[f"{job.model}: {name}"] = frame
-    if scores.keys() >= {"cmpie", "han"}:
-        tables["cmpie against han: videos"] = deciding_videos(scores["cmpie"], scores["han"])
-    return tables
+def stored_report(path: Path, table: Literal[1, 2]) -> Report:
+    """The report in a file, where it is one of that table of the paper.
+
+    Raises:
+        DataError: no report, or one of something else.
+    """
+    report = read_report(path)
+    found = sorted(frame_of(report["runs"]).system.unique())
+    if report["kind"] != "table" or not set(found) <= set(systems_of(table)):
+        what = "readings" if report["kind"] == "readings" else f"{found}"
+        raise DataError(
+            f"{path} is a report of {what}, expected one of Table {table}: "
+            f"python -m cmpie_lite grid --table {table} makes it."
+        )
+    return report
 
 
 def papermill_command(notebook: str, settings: GridSettings, table: Literal[1, 2]) -> str:
@@ -150,8 +140,13 @@ def papermill_command(notebook: str, settings: GridSettings, table: Literal[1, 2
 
 def run_all(
     jobs: Sequence[Settings], store: FeatureStore, settings: GridSettings, progress: bool
-) -> tuple[list[RunRecord], Videos]:
-    """All records, and the scores of every test video of every run."""
+) -> tuple[list[RunRecord], VideoScores | None]:
+    """All records; on LLP, also the scores of every test video of every run.
+
+    Raises:
+        DataError: data whose name pages could not show. GridError: runs that failed.
+    """
+    check_no_markup(store.source, "the data's name")
     here = not settings.scheduler  # with one, the device is another machine's
     alone = here and check_device(settings.device).type == "cuda"
     records = run_grid(
@@ -162,6 +157,8 @@ def run_all(
         together=settings.together or alone,
         progress=progress,
     )
+    if store.source != "LLP":
+        return records, None
     videos = {
         (job.model, changes(record), job.seeds[0]): video_scores(run_folder(job, store, job.seeds[0]), store)
         for job, record in zip(jobs, records, strict=True)
@@ -174,7 +171,7 @@ def run_all(
 
 def ambiguity_report(
     settings: GridSettings, command: str, only: Sequence[str] = (), *, progress: bool = True
-) -> dict[str, Any]:
+) -> Report:
     """Readings (of some fields, or all) against the default, paired; the register reads `effects`.
 
     Raises:
@@ -186,10 +183,12 @@ def ambiguity_report(
     records, videos = run_all(jobs, store, settings, progress)
     label = {key: changes(records[jobs.index(group[0])]) for key, group in groups.items()}
     pairs = [(label[key], label["", ""]) for key in groups if key != ("", "")]
-    report = make_report(records, pairs, command, key="changed", videos=videos)
-    effects = effects_of(label, frame_of(report["intervals"]))
-    counted = {"seed_list": report["seeds"], "seeds": len(report["seeds"])}
-    return report | counted | {"base": label["", ""], "effects": effects}
+    tables = {"behaviour": behaviours({label[key]: group for key, group in groups.items()}, store)}
+    report = make_report(records, pairs, command, key="changed", videos=videos, tables=tables)
+    report["effects"] = effects_of(label, frame_of(report["intervals"]))
+    report["base"] = label["", ""]
+    check_report(report)
+    return report
 
 
 # ---------- command line ----------
@@ -237,6 +236,7 @@ def run(options: argparse.Namespace, overrides: Mapping[str, Any], command: str)
     if options.table is not None:
         print(score_table(runs).markdown())
         print(interval_table(runs, frame_of(report["intervals"])).markdown())
+        print(behaviour_table(report).markdown())
     path = options.report or output_folder(settings.output_dir) / f"{name}.json"
     write_report(path, report)
     print(f"report: {path}")

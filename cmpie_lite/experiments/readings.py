@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
 import pandas as pd
 
 from cmpie_lite.config import ModelConfig
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.experiments.settings import Settings
 from cmpie_lite.metrics import SCORES
+from cmpie_lite.results.report_form import Effect, Limits
 
 # Readings of the numbers that the paper leaves open, beside the default; words have theirs in `ModelConfig`.
 NUMBERS: Final[dict[str, tuple[Any, ...]]] = {
@@ -64,20 +66,24 @@ def reading_jobs(base: Sequence[Settings], only: Sequence[str] = ()) -> dict[tup
 
 def effects_of(
     labels: Mapping[tuple[str, str], str], intervals: pd.DataFrame
-) -> dict[str, dict[str, dict[str, Any]]]:
+) -> dict[str, dict[str, Effect]]:
     """{field: {value: effect}} in points: mean, low and high of `metric`, and under "all" of every score.
 
     Args:
         labels: (field, value) -> what `intervals` calls that reading, under `better`.
         intervals: a table of `pairing.paired`, reading minus default.
     """
-    effects: dict[str, dict[str, dict[str, Any]]] = {}
+    effects: dict[str, dict[str, Effect]] = {}
     for (name, value), label in labels.items():
         rows = intervals[intervals.better == label].to_dict("records")
-        points = {
-            str(row["metric"]): {k: 100 * float(row[k]) for k in ("mean", "low", "high")} for row in rows
-        }
+        points: dict[str, Limits] = {str(row["metric"]): limits(row) for row in rows}
         if points:
             every = {metric: points[metric] for metric in SCORES}
             effects.setdefault(name, {})[value] = {"metric": CHOSEN_BY, **points[CHOSEN_BY], "all": every}
     return effects
+
+
+def limits(row: Mapping[Any, Any]) -> Limits:
+    """A row of a table of intervals in points; no limits where one seed has none."""
+    low, high = (None if np.isnan(row[k]) else 100 * float(row[k]) for k in ("low", "high"))
+    return {"mean": 100 * float(row["mean"]), "low": low, "high": high}

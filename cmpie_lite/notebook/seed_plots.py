@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.notebook.style import DARK, LIGHT, MODALITY_HATCHES, ink_on, new_figure, title_above
-from cmpie_lite.results.intervals import bootstrap_interval
+from cmpie_lite.results.intervals import student_interval
 from cmpie_lite.results.pairing import check_comparable
 from cmpie_lite.results.published import published_scores
 from cmpie_lite.results.reports import about
@@ -64,7 +64,7 @@ def difference_dots(frame: pd.DataFrame, intervals: pd.DataFrame, worse: str = "
             gap = 100 * (side.loc[seeds, metric] - base.loc[seeds, metric]).to_numpy(float)
             row = rows[(rows.better == name) & (rows.metric == metric)].iloc[0]
             dots(ax, y, gap, (100 * row.low, 100 * row.high))
-    over = "seeds and videos" if rows.videos.max() else "seeds"
+    over = "seeds and test videos" if rows.videos.max() else "seeds"
     title = f"{about(frame)}. Points above {title_of(worse)}"
     title_above(fig, f"{title}\ndot: one seed, paired; bar: mean; line: 95 % interval over {over}")
     return fig
@@ -94,7 +94,7 @@ def dots(
 ) -> None:
     """One row: a dot per value, the mean, an interval (that over the values where none is given)."""
     if interval is None:
-        found = bootstrap_interval(values)
+        found = student_interval(values)
         interval = (found.low, found.high)
     ax.plot(values, np.full(len(values), y), "o", markersize=3.5, color=LIGHT, markeredgecolor=DARK,
             markeredgewidth=0.5)  # fmt: skip

@@ -1,10 +1,14 @@
-"""What stands behind ten scores: durations, confused modalities, calibration, recognition against timing.
+"""What stands behind ten scores: durations, confused modalities, calibration, recognition against timing,
+and how a model behaves, which scores alone do not tell.
 
 Functions of bool event rolls (N, T, C), in the order (prediction, truth), and of probabilities. Each returns
 a DataFrame; shares are fractions, and the counts that they rest on stand beside them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -14,12 +18,21 @@ from torch import Tensor
 
 from cmpie_lite.data.store import Split
 from cmpie_lite.decoding import THRESHOLD, Predictions, decode
-from cmpie_lite.events import run_bounds
+from cmpie_lite.events import run_bounds, segment_index
 from cmpie_lite.labels import AUDIO, VISUAL
 from cmpie_lite.metrics import SCORES, event_counts, parsing_scores
 from cmpie_lite.results.metric_tables import per_class_scores, trivial_references
 
-KINDS = ("neither", "audible only", "visible only", "both")
+KINDS: Final = ("neither", "audible only", "visible only", "both")
+DURATIONS: Final = ("true", "predicted", "videos", "recall", "precision")
+PARTS: Final = (
+    "nothing", "weak_labels", "video_labels", "recognition alone", "model", "true timing", "true recognition",
+)  # fmt: skip
+BEHAVIOUR: Final = (
+    "seeds", "full_audio", "full_visual", "timing_segment", "timing_event", "short_audio", "short_visual",
+    "long_audio", "long_visual", "gate_videos", "gate_places",
+)  # fmt: skip
+SHORT: Final = 4  # seconds: the longest event that a guess of the whole clip cannot match at IoU 0.5
 
 
 def analyse(predictions: Predictions, split: Split, threshold: float = THRESHOLD) -> dict[str, pd.DataFrame]:
@@ -42,6 +55,56 @@ def analyse(predictions: Predictions, split: Split, threshold: float = THRESHOLD
     }
 
 
+def behaviour(tables: Mapping[str, pd.DataFrame], gate: Float[Tensor, "N M T"] | None = None) -> pd.Series:
+    """How one run behaves, from its tables of `analyse`: does it parse, or tag whole clips?
+
+    Entries:
+        full_audio, full_visual: the share of its predicted events that span the whole clip.
+        timing_segment, timing_event: what timing adds, segment and event Type@AV of the model minus those of
+            its own classes in all segments.
+        short_audio ... long_visual: the share of true events that it finds, of up to `SHORT` seconds and of
+            more; nan where there are none.
+        gate_videos, gate_places: the spread of SA's weights per segment over videos and over places
+            (`gate_spread`); nan for a system without them.
+        seeds: 1, the runs that it rests on.
+    """
+    found: dict[str, float] = {"seeds": 1.0}
+    for modality in ("audio", "visual"):
+        table = tables[f"{modality} durations"]
+        every = table["predicted"].sum()
+        found[f"full_{modality}"] = float(table["predicted"].iloc[-1] / every) if every else np.nan
+        for name, rows in (("short", table.loc[:SHORT]), ("long", table.loc[SHORT + 1 :])):
+            count = rows["true"].sum()
+            found[f"{name}_{modality}"] = (rows["recall"] * rows["true"]).sum() / count if count else np.nan
+    parts = tables["parts"]
+    for level in ("segment", "event"):
+        score = parts[f"{level}_type"].astype(float)
+        found[f"timing_{level}"] = score["model"] - score["recognition alone"]
+    spread = (np.nan, np.nan) if gate is None else gate_spread(gate)
+    found |= dict(zip(("gate_videos", "gate_places"), spread, strict=True))
+    return pd.Series(found)[list(BEHAVIOUR)].astype(float)
+
+
+def gate_spread(gate: Float[Tensor, "N M T"]) -> tuple[float, float]:
+    """Standard deviations of SA's weights W (N, M, T) over videos, and over places.
+
+    Over videos: of each place, averaged over places and modalities: 0 for a gate that reads no content. Over
+    places: of each modality's mean gate over the videos: 0 for one that treats all seconds alike.
+    """
+    weights = gate.double()
+    videos = float(weights.std(0, correction=0).mean())
+    return videos, float(weights.mean(0).std(-1, correction=0).mean())
+
+
+def mean_behaviour(runs: Mapping[str, Sequence[pd.Series]]) -> pd.DataFrame:
+    """A row per system (or reading): the mean of `behaviour` over its runs, and in `seeds` their number."""
+    rows = {}
+    for name, found in runs.items():
+        rows[name] = pd.DataFrame(list(found)).mean()
+        rows[name]["seeds"] = len(found)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("system")
+
+
 def of_duration(roll: Bool[Tensor, "N T C"], duration: int) -> Bool[Tensor, "N T C"]:
     """The events of a roll that last `duration` segments, alone."""
     onset, offset = run_bounds(roll)
@@ -49,7 +112,7 @@ def of_duration(roll: Bool[Tensor, "N T C"], duration: int) -> Bool[Tensor, "N T
 
 
 def duration_scores(pred: Bool[Tensor, "N T C"], true: Bool[Tensor, "N T C"]) -> pd.DataFrame:
-    """How events fare by how long they last, a row for each duration of 1 ... T segments.
+    """How events fare by how long they last, one row per duration of 1 ... T segments.
 
     Columns: `true` and `predicted` events of that duration and `videos` that hold such true ones; `recall`,
     the share of the true ones that a predicted event matches at IoU 0.5 (of any duration); `precision`, the
@@ -89,8 +152,8 @@ def modality_confusion(
 def reliability(probs: Float[Tensor, "N C"], labels: Bool[Tensor, "N C"], bins: int = 10) -> pd.DataFrame:
     """Probabilities in bins of equal width beside how often they come true.
 
-    A row a bin: its limits `low` and `high`, the `count` of (video, class) in it, the `mean` probability and
-    the `frequency` of true labels (nan in an empty bin).
+    One row per bin: its limits `low` and `high`, the `count` of (video, class) in it, the `mean` probability
+    and the `frequency` of true labels (nan in an empty bin).
 
     Raises:
         ValueError: shapes that differ, or bins below 1.
@@ -160,8 +223,8 @@ def support(true_audio: Bool[Tensor, "N T C"], true_visual: Bool[Tensor, "N T C"
     rows = {}
     for name, roll in rolls.items():
         videos = int(roll.any(2).any(1).sum())
-        starts = int(roll[:, 0].sum()) + int((roll[:, 1:] & ~roll[:, :-1]).sum())
-        rows[name] = {"videos": videos, "empty": len(roll) - videos, "events": starts}
+        events = int((roll & (run_bounds(roll)[0] == segment_index(roll))).sum())
+        rows[name] = {"videos": videos, "empty": len(roll) - videos, "events": events}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("kind")
 
 

@@ -14,9 +14,10 @@ import pandas as pd
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.results.intervals import Interval, bootstrap_interval
+from cmpie_lite.results.intervals import Interval, student_interval, two_way_interval
 
-Videos = Mapping[tuple[str, str, int], npt.NDArray[np.float64]]  # (system, changed, seed) -> (N, 10)
+# Scores of every test video of every run: (system, changed, seed) -> (N, 10)
+VideoScores = Mapping[tuple[str, str, int], npt.NDArray[np.float64]]
 
 
 def check_comparable(frame: pd.DataFrame) -> None:
@@ -41,16 +42,17 @@ def check_one_kind(name: str, runs: pd.DataFrame, key: str) -> None:
 
 
 def paired(
-    frame: pd.DataFrame, better: str, worse: str, *, key: str = "system", videos: Videos | None = None
+    frame: pd.DataFrame, better: str, worse: str, *, key: str = "system", videos: VideoScores | None = None
 ) -> pd.DataFrame:
     """Interval of the mean of `better` minus `worse` for each of the ten, over the seeds that both have.
 
     Args:
         key: "system", or "changed" to compare readings of one system.
-        videos: scores of every video; with them the interval is over seeds and videos.
+        videos: scores of every test video. With them the interval is `two_way_interval`, over seeds and
+            videos; without them `student_interval`, over seeds.
 
     Returns:
-        a row a metric: better, worse, metric, mean, low, high (fractions), seeds, videos (0: seeds alone).
+        one row per score: better, worse, metric, mean, low, high (fractions), seeds, videos (0: seeds alone).
 
     Raises:
         DataError: runs that cannot be compared, or no seed that both have.
@@ -62,16 +64,16 @@ def paired(
     seeds = sorted(set(sides[0].index) & set(sides[1].index))
     if not seeds:
         raise DataError(f"{better} and {worse} have no seed in common: nothing can be paired.")
-    values = [side.loc[seeds, list(SCORES)].to_numpy(float)[:, None] for side in sides]  # (S, 1, 10)
-    if videos is not None:
-        values = [
-            np.stack([videos[side.loc[seed, "system"], side.loc[seed, "changed"], seed] for seed in seeds])
-            for side in sides
-        ]  # (S, N, 10)
-    gap = values[0] - values[1]
+    one, other = (
+        side.loc[seeds, list(SCORES)].to_numpy(float)  # (S, 10)
+        if videos is None
+        else np.stack([videos[side.loc[seed, "system"], side.loc[seed, "changed"], seed] for seed in seeds])
+        for side in sides
+    )
+    gap = one - other
     rows = []
     for i, metric in enumerate(SCORES):
-        interval = bootstrap_interval(gap[..., i] if videos is not None else gap[:, 0, i])
+        interval = student_interval(gap[..., i]) if videos is None else two_way_interval(gap[..., i])
         rows.append({"better": better, "worse": worse, "metric": metric, **interval._asdict()})
     return pd.DataFrame(rows)
 

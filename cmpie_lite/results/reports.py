@@ -1,31 +1,32 @@
-"""Run records to results: a row a run, and reports of what was run.
+"""Run records to results: one row per run, and reports of what was run.
 
-A *report* is what is stored of a set of runs, as JSON: facts (source and digest of the data, epochs, seeds,
-command, machine), `runs` (ten scores each, fractions) and `intervals` (paired differences of two systems,
-fractions). Runs on different data never share one: `check_comparable` refuses.
+A *report* is what is stored of a set of runs, as JSON (`report_form.Report`): facts (source and digest of the
+data, epochs, seeds, command, machine), `runs` (ten scores each, fractions), `intervals` (paired differences
+of two kinds of run, fractions) and tables. Runs on different data never share one: `check_comparable`
+refuses.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.llp_sim import SIZES
 from cmpie_lite.errors import DataError
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.results.pairing import Videos, check_comparable, paired
-from cmpie_lite.support.files import replace_file
+from cmpie_lite.results.intervals import METHODS
+from cmpie_lite.results.pairing import VideoScores, check_comparable, paired
+from cmpie_lite.results.report_files import check_report
+from cmpie_lite.results.report_form import INTERVALS, Report, split_of
+from cmpie_lite.support.typed import MARKUP
 from cmpie_lite.systems.build import config_to_facts, of_now
 from cmpie_lite.systems.rows import SYSTEMS, title_of
 
-# ---------- records to one row a run ----------
+# ---------- records to one row per run ----------
 
 
 def changes(record: Mapping[str, Any]) -> str:
@@ -40,31 +41,36 @@ def changes(record: Mapping[str, Any]) -> str:
     return ",".join(f"{key}={here[key]}" for key in sorted(here) if here[key] != base[key])
 
 
+def run_row(record: Mapping[str, Any]) -> dict[str, Any]:
+    """One run record as a row: what was run, on what data, how long, and its ten scores.
+
+    Raises:
+        DataError: a system that this package does not know.
+    """
+    if record["model"] not in SYSTEMS:
+        raise DataError(f"a record of {record['model']!r}, expected one of {', '.join(SYSTEMS)}.")
+    data, recipe = record["data"], record["recipe"]
+    return {
+        "system": record["model"],
+        "changed": changes(record),
+        "seed": recipe["seed"],
+        "epochs": recipe["epochs"],
+        "source": data["source"],
+        "digest": data["sha256"],
+        "videos": "/".join(str(data["videos"][split]) for split in ("train", "val", "test")),
+        "seconds": record["seconds"],
+        "best_epoch": record["best_epoch"],
+        **{name: record["test"][name] for name in SCORES},
+    }
+
+
 def runs_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """A row a run: system, changed, seed, epochs, source, digest, videos, seconds, best_epoch, ten scores.
+    """One row per run (`run_row`).
 
     Raises:
         DataError: no records; a system that this package does not know; a run that occurs twice.
     """
-    rows: list[dict[str, Any]] = []
-    for record in records:
-        if record["model"] not in SYSTEMS:
-            raise DataError(f"a record of {record['model']!r}, expected one of {', '.join(SYSTEMS)}.")
-        data, recipe = record["data"], record["recipe"]
-        rows.append(
-            {
-                "system": record["model"],
-                "changed": changes(record),
-                "seed": recipe["seed"],
-                "epochs": recipe["epochs"],
-                "source": data["source"],
-                "digest": data["sha256"],
-                "videos": "/".join(str(data["videos"][split]) for split in ("train", "val", "test")),
-                "seconds": record["seconds"],
-                "best_epoch": record["best_epoch"],
-                **{name: record["test"][name] for name in SCORES},
-            }
-        )
+    rows = [run_row(record) for record in records]
     if not rows:
         raise DataError("no run records, expected at least one: train something first.")
     frame = pd.DataFrame(rows)
@@ -75,11 +81,12 @@ def runs_frame(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return frame
 
 
-# ---------- reports ----------
+# ---------- what a reader must know of them ----------
 
 
 def about(frame: pd.DataFrame) -> str:
-    """The data, loudly where they are not LLP, and how many videos, seeds, epochs; what all runs changed."""
+    """One line on the runs: their data, with "(NOT LLP)" where they are others, the numbers of videos, seeds
+    and epochs, and what they change of the defaults."""
     first, loud = frame.iloc[0], "" if frame.source.iloc[0] == "LLP" else " (NOT LLP)"
     seeds, epochs = int(frame.seed.nunique()), int(first.epochs)
     counts = f"{seeds} seed{'s' * (seeds != 1)}, {epochs} epoch{'s' * (epochs != 1)}"
@@ -122,67 +129,69 @@ def made_by(report: Mapping[str, Any]) -> str:
     return f"{report['machine']}; at commit {commits}; {report['finished'][:10]}"
 
 
+def remarks(report: Report) -> str:
+    """What was done to a report after its runs, in whole sentences; empty where nothing was."""
+    return " ".join(report["notes"])
+
+
+# ---------- reports ----------
+
+
 def make_report(
     records: Sequence[Mapping[str, Any]],
     pairs: Iterable[tuple[str, str]],
     command: str,
     *,
-    key: str = "system",
-    videos: Videos | None = None,
+    key: Literal["system", "changed"] = "system",
+    videos: VideoScores | None = None,
     tables: Mapping[str, pd.DataFrame] | None = None,
-) -> dict[str, Any]:
-    """What is stored of a set of runs: facts, a row a run, the paired intervals of `pairs`, other tables."""
+) -> Report:
+    """What is stored of a set of runs: facts, one row per run, paired intervals, tables.
+
+    Args:
+        records: the run records, all on the same data.
+        pairs: (better, worse), the kinds of run that are compared.
+        command: what makes the report again.
+        key: what `pairs` name: systems, or readings of one system by what they change.
+        videos: scores of every test video of every run; with them the intervals are over seeds and videos,
+            without them over seeds alone.
+        tables: tables of `analysis`, by name.
+
+    Raises:
+        DataError: runs that cannot share a report, a pair without a common seed, or a name (of the data, say)
+            that holds HTML or Markdown.
+    """
     frame = runs_frame(records)
     check_comparable(frame)
-    intervals = [paired(frame, *pair, key=key, videos=videos) for pair in pairs]
+    found = [paired(frame, *pair, key=key, videos=videos) for pair in pairs]
+    intervals = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(INTERVALS))
     first = records[0]
-    machines = {
-        f"{e['device']}, {e['cores']} cores, {e['platform']}, torch {e['torch']}"
-        for e in (r["environment"] for r in records)
-    }
-    return {
+    report: Report = {
+        "kind": "table" if key == "system" else "readings",
         "source": first["data"]["source"],
         "sha256": first["data"]["sha256"],
         "videos": first["data"]["videos"],
         "epochs": first["recipe"]["epochs"],
-        "seeds": sorted(int(s) for s in frame.seed.unique()),
+        "seeds": sorted(int(seed) for seed in frame.seed.unique()),
         "command": command,
-        "machine": "; ".join(sorted(machines)),
+        "machine": machines(records),
         "commits": sorted({str(r["environment"]["commit"]) for r in records}),
         "finished": max(r["finished"] for r in records),
+        "interval": METHODS["seeds" if videos is None else "seeds and test videos"],
+        "notes": [],
         "runs": split_of(frame),
-        "intervals": split_of(pd.concat(intervals, ignore_index=True)) if intervals else None,
+        "intervals": split_of(intervals),
         "tables": {name: split_of(table) for name, table in (tables or {}).items()},
     }
+    if report["kind"] == "table":  # one of readings is not whole before its effects are known
+        check_report(report)
+    return report
 
 
-def split_of(frame: pd.DataFrame) -> dict[str, Any]:
-    """A DataFrame as JSON, every number exactly; its index too. What is missing (NaN) becomes None."""
-    plain = frame.astype(object).where(frame.notna(), None)
-    return plain.to_dict(orient="split") | {"index_name": frame.index.name}
-
-
-def frame_of(split: Mapping[str, Any]) -> pd.DataFrame:
-    """The DataFrame that `split_of` wrote down; None becomes NaN."""
-    index = pd.Index(split["index"], name=split["index_name"])
-    data = [[np.nan if x is None else x for x in row] for row in split["data"]]
-    return pd.DataFrame(data, index=index, columns=split["columns"])
-
-
-def write_report(path: Path, report: Mapping[str, Any]) -> None:
-    """Write a report, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, (json.dumps(report, indent=1) + "\n").encode())
-
-
-def read_report(path: Path) -> dict[str, Any]:
-    """Read a report. Raises DataError where there is none."""
-    try:
-        report = json.loads(path.read_text(encoding="utf8"))
-        for name in ("source", "sha256", "command", "machine", "runs", "intervals", "tables"):
-            report[name]
-        return report
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path} is no report of runs ({error}): python -m cmpie_lite grid makes one."
-        ) from error
+def machines(records: Iterable[Mapping[str, Any]]) -> str:
+    """The machines that the runs were made on, in words."""
+    found = {
+        f"{e['device']}, {e['cores']} cores, {e['platform']}, torch {e['torch']}"
+        for e in (record["environment"] for record in records)
+    }
+    return "".join(c for c in "; ".join(sorted(found)) if c not in MARKUP and c.isprintable())

@@ -10,9 +10,11 @@ from typing import Final, Literal, NamedTuple
 import pandas as pd
 
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.results.intervals import leaves_out_zero
+from cmpie_lite.results.analysis import BEHAVIOUR, SHORT
+from cmpie_lite.results.intervals import Over, leaves_out_zero
 from cmpie_lite.results.pairing import check_comparable, check_one_kind
 from cmpie_lite.results.published import published_scores
+from cmpie_lite.results.report_form import Report, frame_of, split_of
 from cmpie_lite.results.reports import about
 from cmpie_lite.systems.rows import title_of
 
@@ -28,13 +30,13 @@ class Table(NamedTuple):
     cells: pd.DataFrame  # strings; the index holds the row heads
 
     def markdown(self) -> str:
-        """A pipe table under its title."""
+        """A pipe table under its title; HTML and the borders of cells are escaped."""
         heads = [str(name or "") for name in self.cells.index.names] + [str(c) for c in self.cells.columns]
-        lines = [f"**{self.title}**", "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+        rows = [heads]
         for index, row in self.cells.iterrows():
-            first = index if isinstance(index, tuple) else (index,)
-            lines.append("| " + " | ".join(str(x) for x in (*first, *row)) + " |")
-        return "\n".join(lines)
+            rows.append([str(x) for x in (*(index if isinstance(index, tuple) else (index,)), *row)])
+        lines = ["| " + " | ".join(map(escaped, row)) + " |" for row in rows]
+        return "\n".join([f"**{escaped(self.title)}**", "", lines[0], "|---" * len(heads) + "|", *lines[1:]])
 
     def _repr_html_(self) -> str:
         """An HTML table whose caption is the title."""
@@ -42,8 +44,13 @@ class Table(NamedTuple):
         return body.replace(">\n", f">\n  <caption>{html.escape(self.title)}</caption>\n", 1)
 
 
+def escaped(text: str) -> str:
+    """A text in one line of a Markdown table: no HTML, no end of a cell."""
+    return html.escape(text.replace("\n", " "), quote=False).replace("|", "\\|")
+
+
 def by_level(rows: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
-    """{system: {metric: text}} as a frame of five columns, a row for each system and level."""
+    """{system: {metric: text}} as a frame of five columns, one row per system and level."""
     cells = {
         (name, level): [row[f"{level}_{kind}"] for kind in HEADS]
         for level in LEVELS
@@ -57,7 +64,7 @@ def score_table(frame: pd.DataFrame, *, key: str = "system") -> Table:
     """Mean and standard deviation over seeds, in percent (one seed: the score alone).
 
     Args:
-        key: a row for each "system", or for each "changed" of one system.
+        key: one row per "system", or per "changed" of one system.
 
     Raises:
         DataError: runs that cannot share a table, or a row of runs that differ in more than their seed.
@@ -81,14 +88,63 @@ def interval_table(frame: pd.DataFrame, intervals: pd.DataFrame, worse: str = "h
         mean, low, high = (100 * float(row[name]) for name in ("mean", "low", "high"))
         limits = "" if math.isnan(low) else f" [{low:+.1f},{NBSP}{high:+.1f}]"  # one seed has none
         text = f"{mean:+.1f}{limits}" + f"{NBSP}*" * leaves_out_zero(low, high)
-        name = title_of(str(row["better"]))
-        rows.setdefault(name, {})[str(row["metric"])] = text
-    over = "seeds and test videos" if intervals.videos.max() else "seeds"
+        rows.setdefault(title_of(str(row["better"])), {})[str(row["metric"])] = text
     title = (
-        f"{about(frame)}. Points above {title_of(worse)}, paired, with 95 % intervals over {over}; "
+        f"{about(frame)}. Points above {title_of(worse)}, paired, with 95 % intervals over {over(chosen)}; "
         "* where 0 lies outside"
     )
     return Table(title, by_level(rows))
+
+
+def over(intervals: pd.DataFrame) -> str:
+    """What a table's intervals are over, in words: seeds alone, or seeds and test videos."""
+    both: Over = "seeds and test videos"
+    alone: Over = "seeds"
+    return both if (intervals.videos > 0).any() else alone
+
+
+def behaviour_table(report: Report) -> Table:
+    """How each system behaves, beside its scores (`analysis.behaviour`), in percent and points.
+
+    A report without that table gives one without rows.
+    """
+    frame, nothing = frame_of(report["runs"]), split_of(pd.DataFrame(columns=list(BEHAVIOUR), dtype=float))
+    found = frame_of(report["tables"].get("behaviour", nothing))
+    columns = {
+        "clip-long, audio": found.full_audio.map(share),
+        "clip-long, visual": found.full_visual.map(share),
+        "timing adds, segment": found.timing_segment.map(points),
+        "timing adds, event": found.timing_event.map(points),
+        f"found up to {SHORT} s, audio": found.short_audio.map(share),
+        f"found up to {SHORT} s, visual": found.short_visual.map(share),
+        "found longer, audio": found.long_audio.map(share),
+        "found longer, visual": found.long_visual.map(share),
+        "gate over videos": found.gate_videos.map(spread),
+        "gate over places": found.gate_places.map(spread),
+        "runs": found.seeds.map("{:.0f}".format),
+    }
+    heads = [title_of(str(name)) or "default" for name in found.index]
+    title = (
+        f"{about(frame)}. Share of predicted events that span the clip; points of Type@AV that the model has "
+        f"above its own classes in all seconds; share of true events found at IoU 0.5; standard deviation of "
+        "SA's weights. Means over the runs"
+    )
+    return Table(title, pd.DataFrame(columns).set_axis(pd.Index(heads, name="system")))
+
+
+def share(x: float) -> str:
+    """A fraction in percent, or a dash where there is none."""
+    return "–" if math.isnan(x) else f"{100 * x:.0f}{NBSP}%"
+
+
+def points(x: float) -> str:
+    """A difference of fractions in points."""
+    return "–" if math.isnan(x) else f"{100 * x:+.1f}"
+
+
+def spread(x: float) -> str:
+    """A standard deviation of a gate, or a dash for a system without one."""
+    return "–" if math.isnan(x) else f"{x:.4f}"
 
 
 def paper_table(number: Literal[1, 2]) -> Table:
@@ -96,7 +152,9 @@ def paper_table(number: Literal[1, 2]) -> Table:
     rows = {
         name: {m: f"{x:.1f}" for m, x in s.percent().items()} for name, s in published_scores(number).items()
     }
-    return Table(f"The paper's Table {number}, on LLP. One run a row, as printed, in percent", by_level(rows))
+    return Table(
+        f"The paper's Table {number}, on LLP. One run per row, as printed, in percent", by_level(rows)
+    )
 
 
 def paper_differences(number: Literal[1, 2], worse: str = "HAN") -> Table:
@@ -104,5 +162,5 @@ def paper_differences(number: Literal[1, 2], worse: str = "HAN") -> Table:
     scores = {name: row.percent() for name, row in published_scores(number).items()}
     base = scores.pop(worse)
     rows = {name: {m: f"{row[m] - base[m]:+.1f}" for m in SCORES} for name, row in scores.items()}
-    title = f"The paper's Table {number}, on LLP. Points above {worse}; one run a row, so no interval"
+    title = f"The paper's Table {number}, on LLP. Points above {worse}; one run per row, so no interval"
     return Table(title, by_level(rows))
