@@ -30,6 +30,7 @@ class ParseOutput(NamedTuple):
     visual: Float[Tensor, "B C"]
     segments: Float[Tensor, "B T M C"]
     weights: dict[str, Tensor]
+    extras: dict[str, Tensor] = {}  # noqa: RUF012 - a model's own losses while it trains, weighted
 
     def predictions(self) -> Predictions:
         """The probabilities without the weights, on the device of the model: what `decode` reads."""

@@ -16,7 +16,7 @@ from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import about, caution, made_by
 from cmpie_lite.results.score_tables import interval_table, score_table
-from cmpie_lite.systems.rows import PAPER_ONLY, systems_of, title_of
+from cmpie_lite.systems.rows import SYSTEMS, systems_of, title_of
 
 RESULTS = Path(__file__).parents[1] / "results"
 TABLES: tuple[Literal[1, 2], ...] = (1, 2)
@@ -102,7 +102,8 @@ def never_run(stored: Mapping[int, Report]) -> list[str]:
         ran = set(frame_of(stored[table]["runs"]).system) if table in stored else set(systems_of(table))
         if left := [title_of(name) for name in systems_of(table) if name not in ran]:
             lines += [f"- {', '.join(left)}: in no stored run of Table {table}. `{command(table, 'sim')}`"]
-    lines += [f"- {row}, a row of Table 1. {reason}" for row, reason in PAPER_ONLY.items()]
+    guessed = (system for system in SYSTEMS.values() if system.unknown)
+    lines += [f"- {system.title}: the published model itself. {system.unknown}" for system in guessed]
     wide = [report for report in register.results() if register.width(report) == register.default("dim")]
     missing = [
         f"`{field}={value}`"

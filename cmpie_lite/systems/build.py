@@ -16,9 +16,10 @@ from cmpie_lite.model import CMPIE
 from cmpie_lite.support.fields import override
 from cmpie_lite.systems.ave import AVE, AVEConfig
 from cmpie_lite.systems.avsdn import AVSDN, AVSDNConfig
+from cmpie_lite.systems.cm_cs import CMCS, CMCSConfig
 from cmpie_lite.systems.mm_pyramid import MMPyramid, MMPyramidConfig
 
-Config = ModelConfig | AVEConfig | AVSDNConfig | MMPyramidConfig
+Config = ModelConfig | AVEConfig | AVSDNConfig | MMPyramidConfig | CMCSConfig
 
 # Fields that were added after runs had been stored: what a run without them was, from what it says of itself.
 YOUNGER: Final[dict[str, dict[str, Callable[[Mapping[str, Any]], Any]]]] = {
@@ -33,6 +34,7 @@ MODELS: Final[dict[type, type[nn.Module]]] = {
     AVEConfig: AVE,
     AVSDNConfig: AVSDN,
     MMPyramidConfig: MMPyramid,
+    CMCSConfig: CMCS,
 }
 
 

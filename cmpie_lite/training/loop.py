@@ -124,7 +124,8 @@ def train_epoch(
     """
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(recipe, epoch)
-    total = torch.zeros(3, device=split.audio.device)
+    names = loss_names(model)
+    total = torch.zeros(len(names), device=split.audio.device)
     step = torch.compile(loss_of) if recipe.compile else loss_of
     model.train()
     with own_randomness(epoch_seed(recipe.seed, epoch), split.audio.device), arithmetic(recipe.precision):
@@ -139,23 +140,23 @@ def train_epoch(
             total += loss.detach()
             if bar is not None:
                 bar.update()
-    audio, visual, video = (total / len(batches)).tolist()
-    return {
-        "loss": audio + visual + video,
-        "loss_audio": audio,
-        "loss_visual": visual,
-        "loss_video": video,
-    }
+    means = (total / len(batches)).tolist()
+    return {"loss": sum(means), **dict(zip(names, means, strict=True))}
 
 
 def loss_of(
     model: nn.Module, audio: Tensor, visual_2d: Tensor, visual_3d: Tensor, labels: Tensor, recipe: TrainConfig
 ) -> Tensor:
-    """The three weak-label losses of a batch, (3,), in the recipe's precision."""
+    """The three weak-label losses of a batch, then those that the model adds; `loss_names` names them."""
     with torch.autocast(audio.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
         parsed = model(audio, visual_2d, visual_3d)
     loss = weak_label_loss(parsed.audio, parsed.visual, parsed.video, labels, recipe.visual_smoothing)
-    return torch.stack(loss)
+    return torch.stack([*loss, *parsed.extras.values()])
+
+
+def loss_names(model: nn.Module) -> tuple[str, ...]:
+    """What a history calls the losses of `loss_of`, in their order."""
+    return tuple(f"loss_{name}" for name in ("audio", "visual", "video", *getattr(model, "extra_losses", ())))
 
 
 def learning_rate(recipe: TrainConfig, epoch: int) -> float:

@@ -40,6 +40,7 @@ from cmpie_lite.training.loop import (
     check_loss,
     epoch_seed,
     learning_rate,
+    loss_names,
     loss_of,
     new_model,
 )
@@ -71,8 +72,8 @@ class Stack:
         visual_2d: Float[Tensor, "S B F D2"],
         visual_3d: Float[Tensor, "S B T D3"],
         labels: Float[Tensor, "S B C"],
-    ) -> Float[Tensor, "S 3"]:
-        """The three losses of each seed on its own batch, as `loss_of` gives them for a single model."""
+    ) -> Float[Tensor, "S L"]:
+        """The losses of each seed on its own batch, as `loss_of` gives them for a single model."""
 
         def one(
             tensors: tuple[dict[str, Tensor], ...], a: Tensor, v: Tensor, v3: Tensor, y: Tensor
@@ -190,7 +191,7 @@ class Stepper:
     """One step of all seeds, as a function of `rows` alone: eager, compiled, or recorded as a CUDA graph.
 
     Tensors that outlive a step keep their place in memory, as a recorded step needs: rows (S, B), the sum of
-    losses (S, 3), parameters, Adam's moments, its learning rate.
+    losses (S, L), parameters, Adam's moments, its learning rate.
     """
 
     def __init__(self, stack: Stack, split: Split, recipe: TrainConfig, cuda_graph: bool) -> None:
@@ -202,7 +203,8 @@ class Stepper:
             torch.compiler.reset()  # what was compiled for another configuration counts against a limit
         self.losses = torch.compile(stack.losses, dynamic=False) if recipe.compile else stack.losses
         self.rows = torch.zeros(seeds, recipe.batch_size, dtype=torch.int64, device=device)
-        self.total = torch.zeros(seeds, 3, device=device)
+        self.names = loss_names(stack.skeleton)
+        self.total = torch.zeros(seeds, len(self.names), device=device)
         with own_randomness(0, device), arithmetic(recipe.precision):
             self.step: Callable[[], None] = self.record() if cuda_graph else self.eager_step
 
@@ -248,6 +250,5 @@ class Stepper:
             self.step()
             if bar is not None:
                 bar.update()
-        audio, visual, video = (self.total / len(batches)).unbind(1)
-        losses = {"loss_audio": audio, "loss_visual": visual, "loss_video": video}
-        return {"loss": audio + visual + video, **losses}
+        means = (self.total / len(batches)).unbind(1)
+        return {"loss": torch.stack(means).sum(0), **dict(zip(self.names, means, strict=True))}
