@@ -38,7 +38,7 @@ def test_without_results_nothing_is_claimed(results: Path) -> None:
     assert "0 supported" in page
     assert page.count("No run is stored: not run here.") == 2
     assert "python -m cmpie_lite grid --table 1 --dataset llp" in page
-    assert "CM-CS+HAN, a row of Table 1" in page
+    assert "CM-CS+HAN (our reading): the published model itself. No code is public" in page
     assert "`sa_axis=channel`" in page
 
 
