@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from cmpie_lite.data.llp_sim import SIZES
-from cmpie_lite.decoding import THRESHOLD
+from cmpie_lite.decoding import HANS, THRESHOLD, DecodeConfig, Gate
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments import grid
 from cmpie_lite.experiments.parse import cautions, event_table, parse_features, write_events
@@ -23,7 +23,7 @@ from cmpie_lite.metrics import ParsingScores
 from cmpie_lite.results.metric_tables import trivial_references
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.systems.rows import SYSTEMS
-from cmpie_lite.training.evaluate import predict, score
+from cmpie_lite.training.evaluate import predict, score, score_by_protocol
 from cmpie_lite.training.loop import load_model
 
 DEFAULTS = Settings()
@@ -64,7 +64,11 @@ def parser() -> argparse.ArgumentParser:
     )
     two.add_argument("run_dir", type=Path, help="folder of a trained run, or its best.safetensors")
     two.add_argument("--split", choices=("val", "test"), default="test")
-    two.add_argument("--threshold", type=float, default=THRESHOLD)
+    two.add_argument("--threshold", type=float, default=THRESHOLD, help="of videos and of segments")
+    two.add_argument("--gate", choices=get_args(Gate), default=HANS.gate, help="who may have events at all")
+    two.add_argument(
+        "--protocols", action="store_true", help="also the same predictions as other papers decode them"
+    )
     two.set_defaults(run=run_evaluate)
 
     four = commands.add_parser("grid", help="many systems and seeds, or readings, and a report of them")
@@ -124,7 +128,11 @@ def run_evaluate(options: argparse.Namespace) -> int:
     split = store.splits[options.split]
     if split.dense_audio is None or split.dense_visual is None:
         raise DataError(f"the {options.split} split has no dense labels to score against.")
-    scores = {"model": score(predict(model, split), split, options.threshold)}
+    predictions = predict(model, split)
+    how = DecodeConfig(options.gate, options.threshold, options.threshold)
+    scores = {"model": score(predictions, split, how)}
+    if options.protocols:
+        scores |= {f"as {name}": x for name, x in score_by_protocol(predictions, split).items()}
     references = trivial_references(split.weak, split.dense_audio, split.dense_visual)
     print(table(scores | references))
     return 0

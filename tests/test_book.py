@@ -6,13 +6,14 @@ import json
 import re
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import yaml
 
 from book.tools import audit, diagram, ledger, register
 from cmpie_lite.config import ModelConfig
+from cmpie_lite.decoding import DecodeConfig
 from cmpie_lite.results.report_files import write_report
 from cmpie_lite.support.fields import override
 from tests.making import readings_report
@@ -112,7 +113,7 @@ def test_quotations_are_exact(shared: Path) -> None:
     body = [x for x in lines if "\t" not in x and not x.startswith(between)]
     paper = plain("\n".join(lines + body))
     quotations = [claim.quotation for claim in audit.claims() if claim.section[0].isdigit()]
-    for entry in register.ENTRIES.values():
+    for entry in [*register.ENTRIES.values(), register.GATE]:
         quotations += re.findall(r"“([^”]+)”", entry.paper)
     sources = {p: p.read_text(encoding="utf8") for p in PAGES}
     for path in NOTEBOOKS:
@@ -153,6 +154,14 @@ def test_register_lists_the_readings_default_first(field: str) -> None:
         overrides = re.search(r"-p overrides '(.*)'", register.command(field, value))
         assert overrides is not None
         assert json.loads(overrides[1]) == {field: value}
+
+
+def test_register_lists_the_gates_and_who_uses_which() -> None:
+    assert tuple(register.GATE.readings) == get_args(get_type_hints(DecodeConfig)["gate"])
+    assert next(iter(register.GATE.readings)) == DecodeConfig().gate
+    page = register.markdown()
+    assert "| `either` | One of the two modalities' probabilities reaches it; it opens both. | LEAP |" in page
+    assert "nobody that we know" in page
 
 
 def test_register_shows_what_was_measured_and_says_what_was_not() -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from cmpie_lite.config import ModelConfig, TrainConfig
+from cmpie_lite.decoding import PROTOCOLS
 from cmpie_lite.results.intervals import leaves_out_zero
 from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.reports import made_by
@@ -192,6 +193,22 @@ ENTRIES: dict[str, Entry] = {
 }
 
 
+# The same for a field of `DecodeConfig`: it changes no model, so one set of predictions tells its effect.
+GATE = Entry(
+    "When may a class of a video have events at all?",
+    "Not stated: “Following [7], we evaluate the performance”, and [7] is HAN.",
+    {
+        "global": "Its probability for the video reaches the threshold: HAN's code.",
+        "modality": "Audio and visual each by their own probability.",
+        "either": "One of the two modalities' probabilities reaches it; it opens both.",
+        "none": "Always.",
+        "audio_global_visual_own": "Audio by the video's, visual by its own.",
+    },
+    "HAN's evaluation is the one that the paper names. Other papers of the same table decode otherwise, so "
+    "their numbers and its own are not of one protocol.",
+)
+
+
 def choices(field: str) -> tuple[Any, ...] | None:
     """The values that `ModelConfig` allows for a field, default first; None where it is a number."""
     hint = get_type_hints(ModelConfig)[field]
@@ -282,6 +299,36 @@ def summary(stored: Mapping[str, Any]) -> list[str]:
     return [*lines, "", f"{made_by(stored)}.", "", "```bash", stored["command"], "```", ""]
 
 
+def gate_section() -> list[str]:
+    """The entry `gate`: its readings, who uses which, and the command that scores one run under all."""
+    users = {
+        value: [p.papers for p in PROTOCOLS.values() if p.decoding.gate == value] for value in GATE.readings
+    }
+    return [
+        "## gate",
+        "",
+        f"**{GATE.question}**",
+        "",
+        f"The paper: {GATE.paper}",
+        "",
+        "| `DecodeConfig.gate` | reading | used by |",
+        "|---|---|---|",
+        *(
+            f"| `{value}` | {text} | {', '.join(users[value]) or 'nobody that we know'} |"
+            for value, text in GATE.readings.items()
+        ),
+        "",
+        "Who uses which was read from public code by others, and told to us.",
+        "",
+        f"Why the default: {GATE.reason}",
+        "",
+        "```bash",
+        "python -m cmpie_lite evaluate RUN_FOLDER --protocols",
+        "```",
+        "",
+    ]
+
+
 def markdown() -> str:
     """The register as Markdown: what was measured, one heading per field, then the recipe."""
     reports = results()
@@ -323,6 +370,7 @@ def markdown() -> str:
             "```",
             "",
         ]
+    lines += gate_section()
     lines += [
         "## A question without a field",
         "",

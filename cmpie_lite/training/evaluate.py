@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from cmpie_lite.data.store import Split
-from cmpie_lite.decoding import THRESHOLD, Predictions, decode
+from cmpie_lite.decoding import HANS, PROTOCOLS, DecodeConfig, Predictions, decode
 from cmpie_lite.metrics import ParsingScores, parsing_scores
 
 
@@ -33,11 +33,21 @@ def predict(model: nn.Module, split: Split, batch_size: int = 256) -> Prediction
     return Predictions(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
 
 
-def score(predictions: Predictions, split: Split, threshold: float = THRESHOLD) -> ParsingScores:
-    """The ten F-scores of predictions, as fractions."""
-    return parsing_scores(*decode(predictions, threshold), *split.truth())
+def score(predictions: Predictions, split: Split, how: DecodeConfig | float = HANS) -> ParsingScores:
+    """The ten F-scores of predictions, as fractions, decoded as `decode` takes `how`."""
+    return parsing_scores(*decode(predictions, how), *split.truth())
 
 
-def evaluate(model: nn.Module, split: Split, threshold: float = THRESHOLD) -> ParsingScores:
+def evaluate(model: nn.Module, split: Split, how: DecodeConfig | float = HANS) -> ParsingScores:
     """The ten F-scores of a model on a split, as fractions."""
-    return score(predict(model, split), split, threshold)
+    return score(predict(model, split), split, how)
+
+
+def score_by_protocol(predictions: Predictions, split: Split) -> dict[str, ParsingScores]:
+    """One set of predictions under the gate and thresholds of each of `PROTOCOLS`, and without a gate.
+
+    Their rules for choosing an epoch are not applied: the predictions are of one.
+    """
+    ways = {name: protocol.decoding for name, protocol in PROTOCOLS.items()}
+    ways["no gate"] = DecodeConfig("none")
+    return {name: score(predictions, split, how) for name, how in ways.items()}
