@@ -72,7 +72,7 @@ def _one_simulation(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> Non
         ({"seeds": 1.5}, "Settings.seeds = 1.5"),
         ({"overrides": {"batch_size": 0}}, "TrainConfig.batch_size = 0, expected an integer >= 1"),
         ({"overrides": {"headz": 2}}, "Did you mean 'heads'"),
-        ({"overrides": {"sa_axis": "time"}}, "'segment', 'channel', 'both'"),
+        ({"overrides": {"sa_axis": "time"}}, "'segment', 'global', 'channel', 'both'"),
         ({"overrides": {"epochs": 2}}, "through the setting 'epochs'"),
         ({"overrides": {"seed": 2}}, "through the setting 'seeds'"),
         ({"overrides": "heads=2"}, "is not JSON"),
