@@ -18,6 +18,7 @@ from torch import Tensor
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASS_INDEX, CLASSES, NUM_CLASSES, NUM_SEGMENTS, SEGMENT_SECONDS
 from cmpie_lite.support.names import did_you_mean
+from cmpie_lite.support.text import shown
 
 
 class Event(NamedTuple):
@@ -37,7 +38,7 @@ def class_index(label: str) -> int:
     if label in CLASS_INDEX:
         return CLASS_INDEX[label]
     hint = did_you_mean(label, CLASSES) or f" The {NUM_CLASSES} classes are {', '.join(CLASSES)}."
-    raise DataError(f"unknown label {label!r}.{hint}")
+    raise DataError(f"unknown label {shown(str(label))}.{hint}")
 
 
 def events_to_roll(events: Iterable[Event], *, segments: int = NUM_SEGMENTS) -> Bool[Tensor, "T C"]:

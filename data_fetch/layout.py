@@ -12,9 +12,11 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
+from cmpie_lite.data.llp_names import VIDEO_ID
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import AUDIO_DIM, FRAMES_PER_SEGMENT, NUM_SEGMENTS, VISUAL_2D_DIM, VISUAL_3D_DIM
-from cmpie_lite.support.files import whole_file
+from cmpie_lite.support.files import replace_file, taking_turns
+from cmpie_lite.support.text import shown
 
 # The folders of the authors' feature files: the shape of one video's array; the tensor that it becomes.
 LAYOUT: Final = {
@@ -29,6 +31,12 @@ SOURCE_FILE: Final = "source.txt"  # beside the folders: whose features they are
 def feature_files(folder: Path) -> Iterator[Path]:
     """The .npy files of the layout below `folder`, hidden ones left out."""
     return (path for kind in LAYOUT for path in (folder / kind).glob("[!.]*.npy"))
+
+
+def misnamed(folder: Path) -> Path | None:
+    """A feature file below `folder` that is named like a clip, ID_start_end.npy; None where there is none."""
+    names = (path for path in feature_files(folder) if (m := VIDEO_ID.fullmatch(path.stem)) and m[2])
+    return min(names, default=None)
 
 
 def check_feature(path: Path, kind: str) -> os.stat_result:
@@ -116,7 +124,7 @@ def read_origin(path: Path) -> str | None:
 
 
 def claim(path: Path, text: str, *, occupied: bool, also: Collection[str] = ()) -> None:
-    """Say in `path` that the files beside it are `text`.
+    """Say in `path` that the files beside it are `text`. Of two that claim an empty folder, one comes first.
 
     Args:
         path: the file that says so.
@@ -126,17 +134,24 @@ def claim(path: Path, text: str, *, occupied: bool, also: Collection[str] = ()) 
 
     Raises:
         DataError: the files are of another kind, or nothing says of which; the message names both.
+        WriteError: the folder cannot be written.
     """
-    before = read_origin(path)
-    if before is None and occupied:
-        raise DataError(
-            f"{path.parent} holds files, but no {path.name} that says what they are: {text!r} would mix with "
-            "them. Choose another --out."
-        )
-    if before not in (None, text, *also):
-        else_ = "" if occupied else f", or delete {path.name}: no such files are there yet"
-        raise DataError(
-            f"{path.parent} holds {before!r}, as {path.name} says, not {text!r}. Choose another --out{else_}."
-        )
-    with whole_file(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    with taking_turns(path.parent):
+        before = read_origin(path)
+        if before is None and occupied:
+            raise DataError(
+                f"{path.parent} holds files, but no {path.name} that says what they are: {text!r} would mix "
+                "with them. Choose another --out."
+            )
+        if before not in (None, text, *also):
+            yet = (
+                ""
+                if occupied
+                else f" No such files are there yet: if none are on the way, {path.name} may go."
+            )
+            raise DataError(
+                f"{path.parent} holds {shown(str(before))}, as {path.name} says, not {text!r}. Choose "
+                f"another --out.{yet}"
+            )
+        if before != text:
+            replace_file(path, f"{text}\n".encode())

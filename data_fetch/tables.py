@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cmpie_lite.errors import DataError
-from cmpie_lite.support.files import whole_file
+from cmpie_lite.support.files import taking_turns, whole_file
+from cmpie_lite.support.text import shown
 
 
 def require_space(folder: Path, needed: int, what: str) -> None:
@@ -23,11 +24,36 @@ def require_space(folder: Path, needed: int, what: str) -> None:
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """Write a csv file with a header, atomically."""
-    with whole_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    """Write a csv file with a header, atomically; what is no UTF-8 in a file's name is written as `\\udcff`.
+
+    Raises:
+        WriteError: it cannot be written.
+    """
+    with (
+        whole_file(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def merge_rows(
+    path: Path, columns: Sequence[str], rows: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, str]]:
+    """Put rows, by the value of their first column, into a csv file of such rows; return all it has then.
+
+    Processes that do so at the same time take turns, so each one's rows stay.
+
+    Raises:
+        DataError: the file is there, but is not such a csv file.
+        WriteError: it cannot be written.
+    """
+    with taking_turns(path.parent):
+        merged = {row[columns[0]]: row for row in read_rows(path, columns)}
+        merged |= {name: dict(row) for name, row in rows.items()}
+        write_rows(path, columns, [merged[name] for name in sorted(merged)])
+    return merged
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -43,10 +69,13 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             reader = csv.DictReader(file, strict=True)
             rows = list(reader)
             found = tuple(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a readable csv file ({error}). Remove it and run again.") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Mend that and run again.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a csv file ({error}). Move it elsewhere and run again.") from error
     if found != tuple(columns) or any(None in row or None in row.values() for row in rows):
         raise DataError(
-            f"{path}: columns {list(found)}, expected {list(columns)} in every row. Remove it and run again."
+            f"{path}: columns {shown(', '.join(found))}, expected {', '.join(columns)} in every row. Move it "
+            "elsewhere and run again."
         )
     return rows

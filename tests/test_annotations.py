@@ -66,6 +66,32 @@ def test_line_ends_and_byte_order_mark_do_not_matter(tmp_path: Path) -> None:
     assert read_annotations(tmp_path).faults == ()
 
 
+def test_old_spreadsheets_end_their_lines_otherwise(tmp_path: Path) -> None:
+    write(tmp_path)
+    for name, rows in CLEAN.items():
+        (tmp_path / name).write_bytes("\r".join([*rows, ""]).encode())
+    read = read_annotations(tmp_path)
+    assert read.faults == ()
+    assert (read.train.ids, read.val.ids, read.test.ids) == ((A, B), (C,), (D,))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "x" * 1_000_000,
+        f"{A}\t{'Dog' * 300_000}",
+        f"{A}\t" + "\t" * 500_000,
+        "é" * 500_000 + "\tDog",
+        f"eeeeeeeeeee_0_10\t{','.join(['Dog'] * 200_000)},Dgo",
+    ],
+)
+def test_a_line_of_a_megabyte_makes_a_short_error(tmp_path: Path, row: str) -> None:
+    write(tmp_path, {"AVVP_train.csv": [row]})
+    with pytest.raises(DataError, match=r"AVVP_train\.csv:4: ") as caught:
+        read_annotations(tmp_path)
+    assert len(str(caught.value)) < 2000
+
+
 HARMLESS = [  # faults that the published files have: reported, and what they leave is as before
     ("AVVP_eval_audio.csv", f"{C}\t9\t9\tDog", Problem.EMPTY_EVENT),
     ("AVVP_eval_audio.csv", f"{C}\t9\t0\tDog", Problem.EMPTY_EVENT),
@@ -160,7 +186,7 @@ def test_weak_labels_that_differ_from_the_dense_ones(tmp_path: Path) -> None:
     read = read_annotations(write(tmp_path, {"AVVP_eval_visual.csv": [f"{C}\t0\t1\tCat"]}))
     assert faults_of(read) == [("AVVP_val_pd.csv", 2, Problem.WEAK_DENSE)]
     assert read.faults[0].detail == "only dense: Cat"
-    (tmp_path / "AVVP_eval_visual.csv").write_text(f"{DENSE}\n{D}\t4\t4\tDog\n")
+    (tmp_path / "AVVP_eval_visual.csv").write_text(f"{DENSE}\n{D}\t4\t4\tDog\n{D}\t0\t1\tSpeech\n")
     read = read_annotations(tmp_path)  # an empty event is no event, but it does name its class
     assert faults_of(read) == [("AVVP_eval_visual.csv", 2, Problem.EMPTY_EVENT)]
     (tmp_path / "AVVP_eval_visual.csv").write_text(f"{DENSE}\n{C}\t4\t5\tDog\n")
@@ -170,9 +196,12 @@ def test_weak_labels_that_differ_from_the_dense_ones(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["AVVP_eval_audio.csv", "AVVP_eval_visual.csv"])
-@pytest.mark.parametrize("rows", [[], [f"{C} \t0\t3\tDog", f"{D} \t0\t3\tDog"]])
-def test_a_dense_file_that_is_not_of_these_videos(tmp_path: Path, file: str, rows: list[str]) -> None:
-    """Only its header, or a space after each id: no row is faulty, and no video would have an event."""
+@pytest.mark.parametrize(
+    "rows",
+    [[], [f"{C} \t0\t3\tDog", f"{D} \t0\t3\tDog"], [f"{C}\t3\t0\tDog", f"{D}\t10\t0\tDog"]],
+)
+def test_a_dense_file_that_would_leave_no_event(tmp_path: Path, file: str, rows: list[str]) -> None:
+    """Only its header; a space after each id; onset and offset exchanged: no row alone stops the reading."""
     (write(tmp_path) / file).write_text("\n".join([DENSE, *rows]) + "\n")
     with pytest.raises(DataError, match=rf"{file} has events of 0 of the 2 val and test videos"):
         read_annotations(tmp_path)

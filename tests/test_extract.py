@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,21 +18,19 @@ import numpy as np
 import pytest
 import torch
 
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.support import workers
 from data_fetch.__main__ import main
+from data_fetch.extract import videos as batch
+from data_fetch.extract.results import feature_paths, is_done, video_id, write_features
 from data_fetch.extract.video import (
     Clip,
     VideoFeatures,
     audio_features,
     extract_video,
-    feature_paths,
-    is_done,
     read_clip,
-    video_id,
     visual_2d_features,
     visual_3d_features,
-    write_features,
 )
 from data_fetch.extract.videos import COLUMNS, MANIFEST, ExtractionRecipe, extract_many
 from data_fetch.extract.weights import Networks, load_networks
@@ -117,14 +116,14 @@ def test_segments_are_where_they_should_be(tmp_path: Path, tiny: Networks) -> No
 def test_layout_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     good = VideoFeatures(*(rng.random(shape, np.float32) for shape in LAYOUT.values()), notes=())
-    write_features(tmp_path, "abc", good)
+    write_features(tmp_path, "abc", good, tmp_path / "abc.mp4", "0" * 64)
     assert is_done(tmp_path, "abc")
     loaded = [np.load(path) for path in feature_paths(tmp_path, "abc").values()]
     for array, original in zip(loaded, (good.audio, good.visual_2d, good.visual_3d), strict=True):
         np.testing.assert_array_equal(array, original)
     bad = VideoFeatures(good.audio, good.visual_2d * np.float32(np.nan), good.visual_3d, ())
     with pytest.raises(DataError, match="not finite"):
-        write_features(tmp_path, "other", bad)
+        write_features(tmp_path, "other", bad, tmp_path / "other.mp4", "1" * 64)
     assert not is_done(tmp_path, "other")
     assert sorted(p.name for p in tmp_path.rglob("*.npy")) == ["abc.npy"] * 3
     assert video_id("x/BjCEufrlXm4_20_30.mp4") == video_id("BjCEufrlXm4.mkv") == "BjCEufrlXm4"
@@ -191,6 +190,143 @@ def test_a_complete_video_is_ok_whatever_its_row_said(clips: Path, tmp_path: Pat
     write_rows(tmp_path / MANIFEST, COLUMNS, [row])
     rows = extract_many(videos, tmp_path, TINY, workers=0, progress=False)
     assert rows == [row | {"status": "ok", "notes": ""}] == read_rows(tmp_path / MANIFEST, COLUMNS)
+
+
+def extract_here(videos: list[Path], out: Path, **options: Any) -> list[dict[str, str]]:
+    return extract_many(videos, out, replace(TINY, **options), workers=0, progress=False)
+
+
+def arrays_of(out: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*.npy"))}
+
+
+def test_what_is_done_is_known_by_its_content(clips: Path, tmp_path: Path) -> None:
+    """A/ID_68_78.mp4, then B/ID_119_129.mp4: two clips of one id. The same clip elsewhere is the same."""
+    first, second = sorted((clips / "videos").glob("*.mp4"))[:2]
+    names = ("a/BjCEufrlXm4_68_78.mp4", "b/BjCEufrlXm4_119_129.mp4", "c/BjCEufrlXm4.mp4")
+    copies = [tmp_path / name for name in names]
+    for copy, original in zip(copies, (first, second, first), strict=True):
+        copy.parent.mkdir()
+        shutil.copy(original, copy)
+    out = tmp_path / "feats"
+    assert extract_here(copies[:1], out)[0]["status"] == "ok"
+    before = arrays_of(out)
+    row = extract_here(copies[1:2], out)[0]
+    assert row["status"] == "refused"
+    assert re.search(r"b/BjCEufrlXm4_119_129\.mp4: .*feats has arrays of BjCEufrlXm4.*--out", row["notes"])
+    assert arrays_of(out) == before
+    assert extract_here(copies[2:], out)[0]["status"] == "ok"
+    (out / "made_of" / "BjCEufrlXm4.txt").unlink()
+    assert "nothing says of which file" in extract_here(copies[:1], out)[0]["notes"]
+
+
+def test_two_clips_of_one_id_at_the_same_time(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second run comes and ends between the first one's look and its writing."""
+    first, second = (shutil.copytree(clips / "videos", tmp_path / name) / "one.mp4" for name in "ab")
+    videos = sorted((clips / "videos").glob("*.mp4"))
+    shutil.copy(videos[0], first)
+    shutil.copy(videos[1], second)
+    out, whole, later = tmp_path / "feats", batch.extract_video, []
+
+    def extract_video(path: Path, *arguments: Any, **options: Any) -> VideoFeatures:
+        features = whole(path, *arguments, **options)
+        if path == first:
+            later.append(extract_here([second], out)[0]["status"])
+        return features
+
+    monkeypatch.setattr(batch, "extract_video", extract_video)
+    assert (extract_here([first], out)[0]["status"], later) == ("refused", ["ok"])
+    expected = extract_video(second, load_networks("tiny"))
+    np.testing.assert_array_equal(np.load(out / "vggish" / "one.npy"), expected.audio)
+    assert read_rows(out / MANIFEST, COLUMNS)[0]["status"] == "refused", "the last to end has the last word"
+
+
+def test_two_runs_into_one_folder_keep_all_rows(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second run, of other videos, comes and ends while the first is at work."""
+    videos, whole, ran = sorted((clips / "videos").glob("*.mp4")), batch.extract_video, []
+
+    def extract_video(path: Path, *arguments: Any, **options: Any) -> VideoFeatures:
+        if not ran:
+            ran.append(path)
+            extract_here(videos[3:], tmp_path)
+        return whole(path, *arguments, **options)
+
+    monkeypatch.setattr(batch, "extract_video", extract_video)
+    extract_here(videos[:3], tmp_path)
+    rows = read_rows(tmp_path / MANIFEST, COLUMNS)
+    assert [(row["id"], row["status"]) for row in rows] == [(video.stem, "ok") for video in videos]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", None])
+def test_an_array_that_was_emptied_is_made_again(clips: Path, tmp_path: Path, content: bytes | None) -> None:
+    videos = sorted((clips / "videos").glob("*.mp4"))[:1]
+    extract_here(videos, tmp_path)
+    before = arrays_of(tmp_path)
+    path = tmp_path / "res152" / f"{videos[0].stem}.npy"
+    path.write_bytes(path.read_bytes()[:-1] if content is None else content)
+    assert extract_here(videos, tmp_path)[0]["status"] == "ok"
+    assert arrays_of(tmp_path) == before
+
+
+def test_an_error_of_writing_costs_only_its_own_video(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos, whole = sorted((clips / "videos").glob("*.mp4"))[:3], batch.write_features
+
+    def write_features(out: Path, name: str, *arguments: Any) -> None:
+        if name == videos[0].stem:
+            raise WriteError(f"{name}: cannot be written (Input/output error).")
+        whole(out, name, *arguments)
+
+    monkeypatch.setattr(batch, "write_features", write_features)
+    rows = extract_here(videos, tmp_path)
+    assert [row["status"] for row in rows] == ["failed", "ok", "ok"]
+    assert "WriteError: render00000: cannot be written" in rows[0]["notes"]
+    monkeypatch.undo()
+    assert [row["status"] for row in extract_here(videos, tmp_path)] == ["ok"] * 3
+
+
+NAMES = {
+    b"not \xff utf-8": r"not \udcff utf-8",
+    b"red \x1b[31m": r"red \x1b[31m",
+    b"two\nlines": r"two\nlines",
+    "turned \u202e back".encode(): r"turned \u202e back",
+    "Übung \U0001f600 日本".encode(): "Übung \U0001f600 日本",
+    b"x" * 237: "x" * 187 + "-",
+    b"y" * 251: "y" * 187 + "-",
+    "é".encode() * 125: "é" * 93 + "-",
+}
+
+
+def test_names_of_all_kinds_in_one_batch(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every video has its arrays and its row, under a name that can be printed and is not too long."""
+    source = sorted((clips / "videos").glob("*.mp4"))[0]
+    folder, out = tmp_path / "own", tmp_path / "feats"
+    folder.mkdir()
+    for name in NAMES:
+        shutil.copy(source, os.path.join(os.fsencode(folder), name + b".mp4"))
+    broken = os.path.join(os.fsencode(folder), b"broken \xff \x1b[2J.mp4")
+    Path(os.fsdecode(broken)).write_bytes(b"no video")
+    words = ["extract", str(folder), "--out", str(out), "--weights", "tiny", "--workers", "0"]
+    assert main(words) == 1
+    printed = capsys.readouterr()
+    assert f"{len(NAMES)} ok, 1 refused" in printed.out
+    assert "\x1b[2J" not in printed.out
+    assert r"broken \udcff \x1b[2J" in printed.out
+    rows = {row["id"]: row["status"] for row in read_rows(out / MANIFEST, COLUMNS)}
+    done = [name for name, status in rows.items() if status == "ok"]
+    assert len(done) == len(NAMES)
+    for expected in NAMES.values():
+        (name,) = [name for name in done if name.startswith(expected)]
+        assert all(path.is_file() for path in feature_paths(out, name).values())
+    assert main(words) == 1
+    assert {row["id"]: row["status"] for row in read_rows(out / MANIFEST, COLUMNS)} == rows
 
 
 @pytest.mark.parametrize(
@@ -298,7 +434,7 @@ def test_command_line_from_clips_to_store(
     empty = [*extract[:3], str(tmp_path / "empty"), *extract[4:]]
     assert main([*empty[:1], str(tmp_path / "none.mp4"), *empty[2:]]) == 1  # a misspelt name
     assert main(empty) == 2
-    assert "or delete source.txt: no such files are there yet" in capsys.readouterr().err
+    assert "No such files are there yet: if none are on the way, source.txt may go" in capsys.readouterr().err
     (tmp_path / "empty" / "source.txt").unlink()
     assert main(empty) == 0
     assert store.test.ids == ("render60000_0_10", "render60001_0_10")

@@ -176,7 +176,7 @@ def test_published_weights_are_downloaded_once_and_checked(
         assert len(host.log) == 1, "one file here; it is asked for once"
         (file,) = tmp_path.iterdir()
         file.write_bytes(file.read_bytes()[:-1] + b"?")
-        with pytest.raises(DataError, match=r"sha256 .*expected .*Remove it"):
+        with pytest.raises(DataError, match=r"sha256 .*expected .*Move it elsewhere"):
             load_networks("published", folder=tmp_path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import DataError, WriteError
 from data_fetch.__main__ import main
 from data_fetch.fetch import annotations as module
 from data_fetch.fetch.annotations import fetch_annotations
@@ -109,7 +109,7 @@ def test_refuses_an_unknown_version_and_a_folder_that_is_a_file(host: Host, tmp_
     with pytest.raises(DataError, match="expected one of 2020, 2024, both"):
         fetch_annotations(tmp_path, "2021")
     (tmp_path / "file").write_text("")
-    with serve(host), pytest.raises(DataError, match="cannot be written"):
+    with serve(host), pytest.raises(WriteError, match="cannot be written"):
         fetch_annotations(tmp_path / "file", base_url=host.url)
 
 

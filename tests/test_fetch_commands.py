@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cmpie_lite.errors import DataError
 from data_fetch import label_statistics as statistics
+from data_fetch import layout
 from data_fetch.__main__ import main
 from data_fetch.extract import videos as batch
 from data_fetch.layout import LAYOUT
+from data_fetch.tables import merge_rows, read_rows
+from tests.making import some_store, write_store
 
 
 @pytest.fixture
@@ -21,7 +27,7 @@ def videos(tmp_path: Path) -> Path:
     """A folder of files that look like videos."""
     folder = tmp_path / "videos"
     folder.mkdir()
-    for name in ("render00000", "render00000b", "BjCEufrlXm4_20_30", "my.clip", ".hidden"):
+    for name in ("render00000", "render00000b", "BjCEufrlXm4_20_30", "my.clip", ".hidden", "-3M-k4nIYIM"):
         (folder / f"{name}.mp4").write_bytes(b"no video")
     (folder / "source.txt").write_bytes(b"rendered clips\n")
     return folder
@@ -125,11 +131,13 @@ def test_missing_arrays_are_exit_status_1(tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("ids", "found"),
     [
-        ([], ["BjCEufrlXm4_20_30", "my.clip", "render00000", "render00000b"]),
+        ([], ["-3M-k4nIYIM", "BjCEufrlXm4_20_30", "my.clip", "render00000", "render00000b"]),
         (["render00000"], ["render00000"]),
         (["render00000_0_10", "my.clip"], ["my.clip", "render00000"]),
         (["BjCEufrlXm4"], ["BjCEufrlXm4_20_30"]),
         (["BjCEufrlXm4_20_30"], ["BjCEufrlXm4_20_30"]),
+        (["-3M-k4nIYIM_30_40"], ["-3M-k4nIYIM"]),
+        (["-3M-k4nIYIM_30_40", "my.clip"], ["-3M-k4nIYIM", "my.clip"]),
     ],
 )
 def test_ids_choose_among_the_videos_of_a_folder(
@@ -146,3 +154,116 @@ def test_ids_choose_among_the_videos_of_a_folder(
     given = ["extract", str(videos), str(named), "--out", str(tmp_path / "out"), "--weights", "tiny"]
     assert main([*given, "--ids", *ids]) == 0
     assert taken == [*(videos / f"{name}.mp4" for name in found), named]
+
+
+def test_words_that_begin_with_a_dash(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """151 ids of LLP do: as ids, and as files that a shell lists by `*.mp4`. Options stay options."""
+    taken: list[Path] = []
+    monkeypatch.setattr(batch, "extract_many", lambda paths, *_, **__: taken.extend(paths) or [])
+    monkeypatch.chdir(videos)
+    (videos / "--workers").touch()
+    extract = ["extract", "-3M-k4nIYIM.mp4", "my.clip.mp4", "--out", str(tmp_path / "out"), "--workers", "0"]
+    assert main(extract) == 0
+    assert [path.name for path in taken] == ["-3M-k4nIYIM.mp4", "my.clip.mp4"]
+    asked: list[str] = []
+    monkeypatch.setattr("data_fetch.fetch.videos.fetch_videos", lambda ids, *_, **__: asked.extend(ids) or [])
+    ids = ["-3M-k4nIYIM_30_40", "BjCEufrlXm4_20_30", "--bsaM1GPQo_30_40"]
+    assert main(["videos", "--ids", *ids, "--sleep", "1"]) == 0
+    assert asked == ids
+    with pytest.raises(SystemExit):
+        main(["videos", "--ids", "-3M-k4nIYIM", "--nonsense"])
+    assert "unrecognized arguments" in capsys.readouterr().err
+
+
+def test_nothing_is_left_out_silently(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every usual suffix is taken, in any case; what is left out is said, and which ids are not there."""
+    taken: list[Path] = []
+
+    def extract_many(paths: list[Path], *_: object, **__: object) -> list[dict[str, str]]:
+        taken.extend(paths)
+        return [{"id": path.stem, "status": "ok", "notes": ""} for path in paths]
+
+    monkeypatch.setattr(batch, "extract_many", extract_many)
+    for name in ("camera.MTS", "old.wmv", "disc.VOB", "phone.3gp", "notes.txt", "red \x1b[31m.doc"):
+        (videos / name).touch()
+    (videos / "more").mkdir()
+    (videos / "folder.mp4").mkdir()
+    words = ["extract", str(videos), "--out", str(tmp_path / "out"), "--weights", "tiny"]
+    assert main(words) == 0
+    assert {"camera.MTS", "old.wmv", "disc.VOB", "phone.3gp"} <= {path.name for path in taken}
+    printed = capsys.readouterr().out
+    assert r"left out folder.mp4, more, notes.txt, red \x1b[31m.doc (not named as videos are)" in printed
+    assert "\x1b" not in printed
+    assert main([*words, "--ids", "my.clip", "absent"]) == 1
+    printed = capsys.readouterr().out
+    assert "1 not found, 1 ok" in printed
+    assert "absent: no video of this id is there" in printed
+
+
+def test_errors_do_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert r"\x1b[2J lacks AVVP_train.csv" in fails(
+        ["pack", "x", "--annotations", f"{tmp_path}/\x1b[2J"], capsys
+    )
+    assert r"\udcff" in fails(["pack", "x", "--annotations", f"{tmp_path}/\udcff"], capsys)
+
+
+def test_verify_reads_a_store_and_compares_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = some_store()
+    write_store(tmp_path, store)
+    assert main(["verify", str(tmp_path)]) == 0
+    counts = ", ".join(f"{len(split)} {name}" for name, split in store.splits.items())
+    expected = f"{store.source}, {counts} videos, whole, digest {store.digest}"
+    assert expected in capsys.readouterr().out
+    path = tmp_path / "val.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-400] ^= 1  # equal length, and a label that may well be one
+    path.write_bytes(content)
+    assert "val.safetensors has sha256" in fails(["verify", str(tmp_path)], capsys)
+    assert "there is no store.json" in fails(["verify", str(tmp_path / "nowhere")], capsys)
+
+
+def test_of_two_that_claim_an_empty_folder_one_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second comes when the first has looked and not yet written: it waits, then finds its word."""
+    really, outcome, threads = layout.read_origin, [], []
+
+    def second() -> None:
+        try:
+            layout.claim(tmp_path / "source.txt", "second", occupied=False)
+        except DataError as error:
+            outcome.append(str(error))
+
+    def read_origin(path: Path) -> str | None:
+        found = really(path)
+        if not threads:
+            threads.append(threading.Thread(target=second, daemon=True))
+            threads[0].start()
+            threads[0].join(0.2)  # without a lock it ends in this time, with both claims granted
+        return found
+
+    monkeypatch.setattr(layout, "read_origin", read_origin)
+    layout.claim(tmp_path / "source.txt", "first", occupied=False)
+    threads[0].join()
+    assert (tmp_path / "source.txt").read_text() == "first\n"
+    assert len(outcome) == 1
+    assert "holds 'first'" in outcome[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["source.txt"]
+
+
+def test_rows_of_two_writers_are_all_kept(tmp_path: Path) -> None:
+    """Eight threads put 25 rows each, one by one, into one table."""
+    columns = ("id", "status")
+
+    def put(writer: int) -> None:
+        for number in range(25):
+            name = f"{writer}-{number:02}"
+            merge_rows(tmp_path / "t.csv", columns, {name: {"id": name, "status": "ok"}})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(put, range(8)))
+    assert len(read_rows(tmp_path / "t.csv", columns)) == 200

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import json
 import os
+import re
 import tarfile
 import time
 import zipfile
@@ -12,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.support.files import PART, STALE_SECONDS, whole_file
 from data_fetch import tables as files
 from data_fetch.fetch import features as module
@@ -132,17 +135,91 @@ def test_needs_space_before_it_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_checksum_is_recorded_and_compared(tmp_path: Path, make: type) -> None:
     archive, out = tmp_path / "a.archive", tmp_path / "out"
     archive.write_bytes(make(members()))
-    fetch(out, source=archive)
+    fetch(out, sources=[archive])
     assert '"recorded"' in (out / module.CHECKSUM).read_text()
-    fetch(out, source=archive)
+    fetch(out, sources=[archive])
     content = members()
     content["feats/vggish/aaaaaaaaaaa.npy"] = array("vggish", 9)
     archive.write_bytes(make(content))
-    with pytest.raises(DataError, match=r"at first use .*If the change is meant, remove"):
-        fetch(out, source=archive)
-    (out / module.CHECKSUM).write_text("{}")
-    with pytest.raises(DataError, match="not a record of ours"):
-        fetch(out, source=archive)
+    with pytest.raises(DataError, match=r"at first use .*If the change is meant, choose another --out"):
+        fetch(out, sources=[archive])
+    for other in ("[]", '{"a.archive": {}}', '{"a.archive": 3}', "[" * 100_000, "no json"):
+        (out / module.CHECKSUM).write_text(other)
+        with pytest.raises(DataError, match=r"not a record of ours .*Move it elsewhere") as caught:
+            fetch(out, sources=[archive])
+        assert len(str(caught.value)) < 500
+
+
+def test_features_that_came_in_several_archives(tmp_path: Path) -> None:
+    """All at once, or one after the other; each is known by its name, and none stands in another's way."""
+    content = list(members().items())
+    parts = [tmp_path / f"feats-{number}.zip" for number in (1, 2)]
+    for part, some in zip(parts, (content[:4], content[4:]), strict=True):
+        part.write_bytes(make_zip(dict(some)))
+    assert fetch(tmp_path / "together", sources=parts).complete == 3
+    assert fetch(tmp_path / "in turn", sources=parts[:1]).complete < 3
+    assert fetch(tmp_path / "in turn", sources=parts[1:]).missing == ()
+    assert len(json.loads((tmp_path / "in turn" / module.CHECKSUM).read_text())) == 2
+
+
+@pytest.mark.parametrize("name", ["feats.zip.001", "feats.z01", "feats.zip.aa", "feats.part2.rar"])
+def test_a_part_of_an_archive_is_not_to_be_thrown_away(tmp_path: Path, name: str) -> None:
+    whole = make_zip(members())
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(
+        DataError, match=r"seems to be part (001|z01|aa|part2) of several: join them"
+    ) as caught:
+        fetch(tmp_path / "out", sources=[tmp_path / name])
+    assert not re.search("remove|delete", str(caught.value), re.IGNORECASE)
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_an_output_that_cannot_be_written_is_no_fault_of_the_archives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: type
+) -> None:
+    archive, out = tmp_path / "a.archive", tmp_path / "out"
+    archive.write_bytes(make(members()))
+    really = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        if str(target).endswith(".npy"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        really(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(
+        WriteError, match=r"\.npy: cannot be written \(Permission denied.*another folder"
+    ) as caught:
+        fetch(out, sources=[archive])
+    assert "whole" not in str(caught.value)
+
+
+def test_an_archive_that_cannot_be_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "a.tar"
+    archive.write_bytes(make_tar(members()))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tarfile, "open", refuse)
+    with pytest.raises(DataError, match=r"a\.tar: cannot be read \(Permission denied\)"):
+        extract_features(archive, tmp_path / "out", progress=False)
+
+
+def test_features_named_like_clips(tmp_path: Path) -> None:
+    """Out of an archive they take the names that they need; in a folder they stay, and are named."""
+    content = {name.replace(".npy", "_101.8_111.8.npy"): data for name, data in members().items()}
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(make_zip(content))
+    assert fetch(tmp_path / "out", sources=[archive], ids=IDS).missing == ()
+    folder = tmp_path / "given"
+    for name, data in content.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    with pytest.raises(DataError, match=r"aaaaaaaaaaa_101\.8_111\.8\.npy: features are named by.*Rename"):
+        fetch(tmp_path, sources=[folder], ids=IDS)
 
 
 def test_bad_arrays_are_named_and_not_written(tmp_path: Path) -> None:
@@ -157,7 +234,7 @@ def test_bad_arrays_are_named_and_not_written(tmp_path: Path) -> None:
     content |= {"feats/readme.txt": b"hello", "feats/vggish/.DS_Store": b"x", "__MACOSX/vggish/a.npy": b""}
     archive, out = tmp_path / "a.zip", tmp_path / "out"
     archive.write_bytes(make_zip(content))
-    report = fetch(out, source=archive, ids=[*IDS, "ddddddddddd"])
+    report = fetch(out, sources=[archive], ids=[*IDS, "ddddddddddd"])
     assert report.complete == 1
     reasons = {(name, kind): reason for name, kind, reason in report.missing}
     assert "float32" in reasons["aaaaaaaaaaa", "vggish"]
@@ -179,14 +256,14 @@ def test_a_folder_is_checked_where_it_is(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     (tmp_path / "feats/res152/ccccccccccc.npy").unlink()
-    report = fetch(tmp_path / "unused", source=tmp_path)
+    report = fetch(tmp_path / "unused", sources=[tmp_path])
     assert report.folder == tmp_path / "feats"
     assert report.missing == (("ccccccccccc", "res152", "missing"),)
     assert "2 videos have all three arrays; 1 arrays of 1 videos are missing" in str(report)
     with pytest.raises(DataError, match=r"no vggish, res152, r2plus1d_18 folders"):
-        fetch(tmp_path, source=tmp_path / "feats" / "vggish")
-    with pytest.raises(DataError, match="no such archive or folder"):
-        fetch(tmp_path, source=tmp_path / "none.zip")
+        fetch(tmp_path, sources=[tmp_path / "feats" / "vggish"])
+    with pytest.raises(DataError, match=r"no such archive\. Give archives, or one folder"):
+        fetch(tmp_path, sources=[tmp_path / "none.zip"])
 
 
 def test_unpacking_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -215,7 +292,7 @@ def test_what_a_killed_unpack_leaves_is_no_video_and_goes_in_time(tmp_path: Path
         path.write_bytes(b"half")
     past = time.time() - STALE_SECONDS - 60
     os.utime(old, (past, past))
-    report = fetch(out, source=archive)
+    report = fetch(out, sources=[archive])
     assert (report.complete, report.missing) == (3, ())
     assert (old.exists(), young.exists()) == (False, True), "the young one may be another process's"
 
@@ -226,7 +303,7 @@ def test_features_of_other_videos_are_not_mixed_with_llps(tmp_path: Path) -> Non
     out.mkdir()
     (out / "source.txt").write_text("own videos\n")
     with pytest.raises(DataError, match=r"holds features of 'own videos', not LLP's own.*another --out"):
-        fetch(out, source=archive)
+        fetch(out, sources=[archive])
     assert [path.name for path in out.iterdir()] == ["source.txt"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from cmpie_lite.errors import DataError
+from cmpie_lite.support.files import PART
 from data_fetch.extract.decode import read_frames, read_waveform
 from data_fetch.fetch.videos import COLUMNS, MANIFEST, VideoError, classify, fetch_videos
 from data_fetch.tables import read_rows, write_rows
@@ -59,9 +61,9 @@ def test_fetches_cuts_and_accounts(whole: Path, tmp_path: Path) -> None:
     assert rows[2]["reason"] == "Sign in to confirm your age"
     assert [1.0 <= w <= 3.0 for w in waits] == [True, True, True, False, False]
     assert waits[3:] == [4.0, 8.0], "waits longer after each failure"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a" * 11 + ".mp4", "d" * 11 + ".mp4", MANIFEST]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"{GOOD}.mp4", f"{FLAKY}.mp4", MANIFEST]
     assert read_rows(tmp_path / MANIFEST, COLUMNS) == rows
-    clip = tmp_path / f"{GOOD[:11]}.mp4"
+    clip = tmp_path / f"{GOOD}.mp4"
     notes: list[str] = []
     numbers = [number_of(image) for _, image in read_frames(clip, notes=notes)]
     assert numbers[0] == 10
@@ -90,11 +92,11 @@ def test_a_second_run_asks_only_for_what_may_still_come(whole: Path, tmp_path: P
 
 
 def test_a_clip_that_is_there_is_ok_whatever_its_row_said(whole: Path, tmp_path: Path) -> None:
-    (tmp_path / f"{FLAKY[:11]}.mp4").write_bytes(whole.read_bytes())
+    (tmp_path / f"{FLAKY}.mp4").write_bytes(whole.read_bytes())
     write_rows(tmp_path / MANIFEST, COLUMNS, [{"id": FLAKY, "status": "failed", "reason": "no route"}])
     rows = fetch_videos([FLAKY], tmp_path, download=YouTube({}), progress=False)
     assert rows == [{"id": FLAKY, "status": "ok", "reason": ""}] == read_rows(tmp_path / MANIFEST, COLUMNS)
-    (tmp_path / f"{FLAKY[:11]}.mp4").unlink()
+    (tmp_path / f"{FLAKY}.mp4").unlink()
     again = YouTube({FLAKY: [whole]})
     fetch_videos([FLAKY], tmp_path, download=again, progress=False)
     assert again.asked == [FLAKY[:11]], "lost clips are fetched anew"
@@ -104,13 +106,60 @@ def test_what_came_but_is_no_use_is_refused(whole: Path, tmp_path: Path) -> None
     page = tmp_path / "page.mp4"
     page.write_text("<html>consent</html>")
     late = "e" * 11 + "_8_18"
-    youtube = YouTube({GOOD: [page], late: [whole]})
+    youtube = YouTube({GOOD: [page] * 4, late: [whole]})
     out = tmp_path / "out"
     rows = fetch_videos([GOOD, late], out, download=youtube, wait=lambda _: None, progress=False)
-    assert [row["status"] for row in rows] == ["refused", "refused"]
+    assert [row["status"] for row in rows] == ["failed", "refused"], "a page of consent may not come again"
     assert "cannot be decoded as video" in rows[0]["reason"]
     assert "ends at 11.9 s, expected 8 to 18 s" in rows[1]["reason"]
     assert [p.name for p in out.iterdir()] == [MANIFEST], "no partial file"
+    youtube.asked.clear()
+    fetch_videos([GOOD, late], out, download=YouTube({GOOD: [whole]}), wait=lambda _: None, progress=False)
+    assert (out / f"{GOOD}.mp4").is_file()
+
+
+def test_two_clips_of_one_video_stand_side_by_side(whole: Path, tmp_path: Path) -> None:
+    early, late = (f"{'a' * 11}_{start}_{start + 5}" for start in (0, 5))
+    for ids in ([early], [early, late]):  # in one run, and in the next
+        youtube = YouTube({early: [whole] * 2})
+        rows = fetch_videos(ids, tmp_path, download=youtube, wait=lambda _: None, progress=False)
+        assert [(row["id"], row["status"]) for row in rows] == [(video, "ok") for video in ids]
+        assert len(youtube.asked) == 1
+    first = [number_of(next(read_frames(tmp_path / f"{video}.mp4"))[1]) for video in (early, late)]
+    assert first == [0, 50]
+
+
+def test_a_refusal_of_a_moment_that_was_recorded_is_asked_again(whole: Path, tmp_path: Path) -> None:
+    reason = "Video unavailable. This content isn't available, try again later. The current session has been "
+    rows = [{"id": GOOD, "status": "gone", "reason": reason + "rate-limited by YouTube"}]
+    rows.append({"id": GONE, "status": "gone", "reason": "This video has been removed by the uploader"})
+    write_rows(tmp_path / MANIFEST, COLUMNS, rows)
+    youtube = YouTube({GOOD: [whole], GONE: []})
+    found = fetch_videos([GOOD, GONE], tmp_path, download=youtube, wait=lambda _: None, progress=False)
+    assert [row["status"] for row in found] == ["ok", "gone"]
+    assert youtube.asked == [GOOD[:11]]
+
+
+def test_what_a_killed_download_left_goes_in_time(whole: Path, tmp_path: Path) -> None:
+    """A downloader that dies in the middle leaves its folder; a later run sweeps it, and no living one's."""
+
+    class Killed(BaseException):
+        pass
+
+    def die(youtube_id: str, folder: Path) -> Path:
+        (folder / "video.mp4.part").write_bytes(b"half")
+        shutil.copytree(folder, tmp_path / f"{folder.name[:-5]}-killed{PART}")  # what no `finally` removes
+        raise Killed
+
+    with pytest.raises(Killed):
+        fetch_videos([GOOD], tmp_path, download=die, progress=False)
+    (left,) = tmp_path.glob(f".*{PART}")
+    fetch_videos([GOOD], tmp_path, download=YouTube({GOOD: [whole]}), progress=False)
+    assert left.is_dir(), "it may be another process's"
+    for path in (left / "video.mp4.part", left):
+        os.utime(path, (1, 1))
+    fetch_videos([GOOD], tmp_path, progress=False, download=YouTube({}))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{GOOD}.mp4", MANIFEST]
 
 
 def test_ids_and_messages() -> None:
@@ -119,9 +168,44 @@ def test_ids_and_messages() -> None:
             fetch_videos([bad], Path("/nonexistent"), download=YouTube({}))
     with pytest.raises(DataError, match=r"sleep = -1.0, expected seconds >= 0"):
         fetch_videos([GOOD], Path("/nonexistent"), download=YouTube({}), sleep=-1.0)
-    assert classify("ERROR: [youtube] x: Video unavailable. This video is private") == "gone"
-    assert classify("This video has been removed by the uploader") == "gone"
-    assert classify("Sign in to confirm you're not a bot") == "refused"
-    assert classify("not made this video available in your country") == "refused"
-    assert classify("HTTP Error 503: Service Unavailable") == "failed"
-    assert classify("Unable to download webpage: timed out") == "failed"
+
+
+@pytest.mark.parametrize(
+    ("message", "status"),
+    [
+        ("ERROR: [youtube] x: Video unavailable. This video is private", "gone"),
+        ("[youtube] x: Private video. Sign in if you've been granted access to this video", "gone"),
+        ("This video has been removed by the uploader", "gone"),
+        ("Video unavailable. This video has been removed for violating YouTube's Terms of Service", "gone"),
+        (
+            "This video is no longer available because the YouTube account associated with this video has "
+            "been terminated.",
+            "gone",
+        ),
+        (
+            "[youtube] x: Sign in to confirm your age. This video may be inappropriate for some users.",
+            "refused",
+        ),
+        ("The uploader has not made this video available in your country", "refused"),
+        ("Video unavailable. It contains content from X, who blocked it on copyright grounds", "refused"),
+        ("Join this channel to get access to members-only content", "refused"),
+        # what may pass, or is not known to be final
+        (
+            "Video unavailable. This content isn't available, try again later. The current session has been "
+            "rate-limited by YouTube for up to an hour.",
+            "failed",
+        ),
+        ("[youtube] x: Video unavailable", "failed"),
+        ("This video is not available", "failed"),
+        ("Sign in to confirm you're not a bot. Use --cookies-from-browser", "failed"),
+        ("HTTP Error 429: Too Many Requests", "failed"),
+        ("HTTP Error 503: Service Unavailable", "failed"),
+        ("Unable to download webpage: timed out", "failed"),
+        ("Private video? The page says try again later", "failed"),
+        ("Premieres in 3 hours", "failed"),
+        ("Requested format is not available", "failed"),
+        ("No space left on device", "failed"),
+    ],
+)
+def test_only_what_is_known_to_be_final_is_final(message: str, status: str) -> None:
+    assert classify(message) == status

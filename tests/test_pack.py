@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import json
 import math
 import os
 import re
@@ -338,6 +339,37 @@ def test_fuzzed_feature_files(tmp_path: Path) -> None:
 
     attempt()
     assert refused >= 150
+
+
+def test_features_named_like_clips_are_said_to_be(feats: Path, annotations: Annotations) -> None:
+    for kind in LAYOUT:
+        for video in annotations.val.ids:
+            file_of(feats, video, kind).rename(feats / kind / f"{video}.npy")
+    with pytest.raises(DataError, match=r"val__000000_0_10\.npy is named like a clip: rename such files"):
+        run(feats, annotations, feats.parent / "store")
+
+
+@pytest.mark.parametrize("name", ["train.part", "train.safetensors"])
+def test_unfinished_work_is_not_written_through_a_link(
+    feats: Path, annotations: Annotations, name: str
+) -> None:
+    """Of a run that was killed: its state is there, and one of its files leads elsewhere."""
+    out, other = feats.parent / "store", feats.parent / "precious.bin"
+    staging = out / ".packing"
+    staging.mkdir(parents=True)
+    job = pack_split.plan("train", annotations.train, feats)
+    (staging / "train.json").write_text(json.dumps({"stamp": job.stamp, "not_finite": []}))
+    other.write_bytes(b"precious")
+    (staging / name).symlink_to(other)
+    digest = run(feats, annotations, out).digest
+    assert other.read_bytes() == b"precious"
+    assert open_store(out, verify=True).digest == digest
+    assert not any(path.is_symlink() for path in out.iterdir())
+    elsewhere = feats.parent / "elsewhere"
+    elsewhere.mkdir()
+    staging.symlink_to(elsewhere)
+    with pytest.raises(DataError, match=r"\.packing is a link to another place"):
+        run(feats, annotations, out)
 
 
 # --- killed, and a full disk --------------------------------------------------------------------------

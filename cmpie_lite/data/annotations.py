@@ -61,7 +61,7 @@ def read_annotations(folder: str | Path, version: str = "2024", *, strict: bool 
         version: dense audio labels as corrected in "2024", or of "2020", with which all papers evaluate; they
             differ in three rows, of two test videos.
         strict: raise on the kinds of fault in `FATAL`, on an empty split, and where most videos of val and
-            test have no row in a dense file; otherwise report faulty rows and leave them out.
+            test have no event in a dense file; otherwise report faulty rows and leave them out.
 
     Raises:
         DataError: missing files; an unknown version; what `strict` names, by file and line.
@@ -104,21 +104,22 @@ def read_annotations(folder: str | Path, version: str = "2024", *, strict: bool 
             "Correct them, or read with strict=False, which leaves such rows out and reports them."
         )
     if strict:
-        _check_coverage(folder, weak, {AUDIO_FILES[version]: audio.named, VISUAL_FILE: visual.named})
+        _check_coverage(folder, weak, {AUDIO_FILES[version]: audio.roll, VISUAL_FILE: visual.roll})
     return Annotations(train, val, test, version, tuple(faults))
 
 
-def _check_coverage(folder: Path, weak: Mapping[str, WeakRows], named: Mapping[str, np.ndarray]) -> None:
+def _check_coverage(folder: Path, weak: Mapping[str, WeakRows], rolls: Mapping[str, np.ndarray]) -> None:
     """Refuse what no row alone shows: an empty split, or a dense file that is not of these videos."""
     for split, name in WEAK_FILES.items():
         if not weak[split]:
             raise DataError(f"{folder / name} names no video, expected the {split} split: is it whole?")
-    for name, classes in named.items():
-        found, videos = int(classes.any(1).sum()), len(classes)
+    for name, roll in rolls.items():
+        found, videos = int(roll.any((1, 2)).sum()), len(roll)
         if 2 * found < videos:
             raise DataError(
                 f"{folder / name} has events of {found} of the {videos} val and test videos, expected most "
-                "of them: is it whole, and are its ids written as in the other files?"
+                "of them: is it whole, does each onset stand before its offset, and are its ids written as "
+                "in the other files?"
             )
 
 

@@ -6,6 +6,7 @@ import re
 from typing import Final, NamedTuple
 
 from cmpie_lite.errors import DataError
+from cmpie_lite.support.text import shown
 
 WEAK_FILES: Final = {"train": "AVVP_train.csv", "val": "AVVP_val_pd.csv", "test": "AVVP_test_pd.csv"}
 AUDIO_FILES: Final = {"2024": "AVVP_eval_audio.csv", "2020": "AVVP_eval_audio.2020.csv"}
@@ -37,7 +38,7 @@ def feature_name(video_id: str) -> str:
     match = VIDEO_ID.fullmatch(video_id)
     if match is None:
         raise DataError(
-            f"{video_id!r} is not the id of a video, expected the 11 characters of a YouTube id, then "
+            f"{shown(video_id)} is not the id of a video, expected the 11 characters of a YouTube id, then "
             "_start_end in seconds, as in 'BjCEufrlXm4_20_30'."
         )
     return match[1]
@@ -56,7 +57,7 @@ def span_of(video_id: str) -> Span:
     match = VIDEO_ID.fullmatch(video_id)
     if match is None or match[2] is None or not float(match[2]) < float(match[3]):
         raise DataError(
-            f"{video_id!r} is not an LLP id, expected 11 characters, _start_end in seconds, end after start, "
-            "as in 'BjCEufrlXm4_20_30'."
+            f"{shown(video_id)} is not an LLP id, expected 11 characters, _start_end in seconds, end after "
+            "start, as in 'BjCEufrlXm4_20_30'."
         )
     return Span(match[1], float(match[2]), float(match[3]))

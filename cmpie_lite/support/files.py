@@ -43,14 +43,18 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise cannot_write(path, error) from error
     try:
-        yield temporary
-        with temporary.open("r+b") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:  # not of this file: the block does other things too
-            raise
-        raise cannot_write(path, error) from error
+        try:
+            yield temporary
+        except OSError as error:
+            if error.errno not in DISK_ERRORS:  # not of this file: the block does other things too
+                raise
+            raise cannot_write(path, error) from error
+        try:
+            with temporary.open("r+b") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except OSError as error:
+            raise cannot_write(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -67,15 +71,38 @@ def replace_file(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+@contextmanager
+def part_folder(folder: Path) -> Iterator[Path]:
+    """A hidden folder in `folder` for what other code writes by its own names; removed when the block ends.
+
+    Raises:
+        WriteError: it cannot be made.
+    """
+    path = folder / f".{uuid4().hex}{PART}"
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def sweep(*folders: Path) -> None:
-    """Remove temporary files that killed processes left: those that have not changed for an hour."""
+    """Remove what killed processes left: temporary files and folders that have not changed for an hour."""
     _remove_stale(path for folder in folders for path in folder.glob(f".*{PART}"))
 
 
 def _remove_stale(partials: Iterable[Path]) -> None:
     for path in partials:
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+            changed = max(file.lstat().st_mtime for file in (path, *path.rglob("*")))
+            if time.time() - changed <= STALE_SECONDS:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
                 path.unlink()
 
 
@@ -98,6 +125,7 @@ def cannot_write(path: Path, error: OSError) -> WriteError:
 
 
 LOCK: Final = ".lock"
+TURN: Final = ".turn"
 
 
 def file_hash(path: Path) -> str:
@@ -135,3 +163,35 @@ def alone_in(folder: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def taking_turns(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block for this folder, which is made where it is missing.
+
+    For what takes a moment, such as reading a file and writing it anew.
+
+    Raises:
+        WriteError: the folder cannot be made or written.
+    """
+    import fcntl  # Windows has none, but can read what was written
+
+    path = folder / TURN
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = path.open("ab")
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                held = os.path.samestat(os.fstat(file.fileno()), path.stat())
+            except FileNotFoundError:  # the one before has ended, and its file with it
+                held = False
+            if held:
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return

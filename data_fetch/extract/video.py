@@ -15,14 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cmpie_lite.data.llp_names import VIDEO_ID, feature_name
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import FRAMES_PER_SEGMENT
-from cmpie_lite.support.files import whole_file
 from data_fetch.extract.decode import NUM_FRAMES, NUM_SAMPLES, read_frames, read_waveform
 from data_fetch.extract.logmel import log_mel
 from data_fetch.extract.weights import Networks
-from data_fetch.layout import LAYOUT
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -163,40 +160,3 @@ def visual_3d_features(clip: Clip, networks: Networks) -> np.ndarray:
     frames = normalize(torch.from_numpy(clip.squashed).to(networks.device), KINETICS)
     clips = frames.unflatten(0, (-1, FRAMES_PER_SEGMENT)).transpose(1, 2)
     return networks.visual_3d(clips).cpu().numpy()
-
-
-def video_id(path: Path | str) -> str:
-    """The id under which features are stored: a file's stem, without LLP's `_start_end`.
-
-    Example:
-        >>> video_id("clips/BjCEufrlXm4_20_30.mp4")
-        'BjCEufrlXm4'
-    """
-    stem = Path(path).stem
-    return feature_name(stem) if VIDEO_ID.fullmatch(stem) else stem
-
-
-def feature_paths(out: Path, name: str) -> dict[str, Path]:
-    """Paths of one video's arrays in the official layout: folder -> file."""
-    return {folder: out / folder / f"{name}.npy" for folder in LAYOUT}
-
-
-def is_done(out: Path, name: str) -> bool:
-    """Whether all three arrays of a video are there; each is written whole or not at all."""
-    return all(path.is_file() for path in feature_paths(out, name).values())
-
-
-def write_features(out: Path, name: str, features: VideoFeatures) -> None:
-    """Write one video's arrays in the official layout, each atomically.
-
-    Raises:
-        DataError: an array of the wrong shape or with values that are not finite.
-        WriteError: a folder that cannot be written.
-    """
-    arrays = (features.audio, features.visual_2d, features.visual_3d)
-    for (folder, shape), array in zip(LAYOUT.items(), arrays, strict=True):
-        if array.shape != shape or not np.isfinite(array).all():
-            raise DataError(f"{name}: {folder} came out as {array.shape} or not finite, expected {shape}.")
-    for path, array in zip(feature_paths(out, name).values(), arrays, strict=True):
-        with whole_file(path) as temporary, temporary.open("wb") as file:
-            np.save(file, array.astype(np.float32, copy=False))

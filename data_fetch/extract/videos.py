@@ -8,25 +8,34 @@ only what is missing. All workers must see the same files.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from tqdm import tqdm
 
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.support.extras import need
 from cmpie_lite.support.files import sweep
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
-from data_fetch.extract.video import extract_video, is_done, video_id, write_features
+from data_fetch.extract.results import (
+    MADE_OF,
+    check_maker,
+    content_of,
+    is_done,
+    video_id,
+    write_features,
+)
+from data_fetch.extract.video import extract_video
 from data_fetch.extract.weights import KINDS, Networks, load_networks, published_path
 from data_fetch.layout import LAYOUT, SOURCE_FILE, claim, feature_files
 from data_fetch.sources import WEIGHTS
-from data_fetch.tables import read_rows, write_rows
+from data_fetch.tables import merge_rows, read_rows
 
 MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("id", "status", "notes")  # status: ok, refused (the file's fault), failed (the machine's)
@@ -78,9 +87,19 @@ def _networks(weights: str, seed: int, device: str, folder: Path | None) -> Netw
 
 
 def extract_one(path: Path, out: Path, recipe: ExtractionRecipe) -> dict[str, str]:
-    """Extract one video and write its arrays; return its row of the manifest. Nothing is done twice."""
+    """Extract one video and write its arrays; return its row of the manifest. Nothing is done twice.
+
+    Raises:
+        DataError: a package or weights that cannot be had.
+        WriteError: the arrays cannot be written.
+    """
     name = video_id(path)
     row = {"id": name, "status": "ok", "notes": ""}
+    try:
+        content = content_of(path)
+        check_maker(out, name, path, content)
+    except DataError as error:
+        return row | {"status": "refused", "notes": str(error)}
     if is_done(out, name):
         return row
     need("av", "extract")  # outside of the block below: it is no fault of the video's
@@ -95,9 +114,9 @@ def extract_one(path: Path, out: Path, recipe: ExtractionRecipe) -> dict[str, st
             silent_audio=recipe.silent_audio,
             batch_size=recipe.batch_size,
         )
+        write_features(out, name, features, path, content)
     except DataError as error:
         return row | {"status": "refused", "notes": str(error)}
-    write_features(out, name, features)
     return row | {"notes": "; ".join(features.notes)}
 
 
@@ -126,6 +145,7 @@ def extract_many(
     Raises:
         DataError: ids that collide; no scheduler at the address; an output folder that holds other features,
             or features that nothing says the origin of; a package that is not installed.
+        WriteError: an output folder that cannot be written.
     """
     if workers is not None and workers < 0:
         raise DataError(f"workers = {workers}, expected 0 (this process) or more.")
@@ -139,23 +159,46 @@ def extract_many(
     occupied = any(feature_files(out))
     claim(out / SOURCE_FILE, recipe.describe(source), occupied=occupied, also=[without])
     known = {row["id"]: row for row in read_rows(out / MANIFEST, COLUMNS)}
-    todo = [path for path, name in zip(videos, names, strict=True) if not is_done(out, name)]
-    with ExitStack() as stack:
-        rows: Iterator[dict[str, str]]
-        if not todo or (workers == 0 and scheduler is None):
-            rows = (extract_one(path, out, recipe) for path in todo)
-        else:
-            rows = _on_dask(stack, todo, out, recipe, workers, scheduler)
+    there = {path: is_done(out, name) for path, name in zip(videos, names, strict=True)}
+    todo = [path for path in videos if not there[path]]
+    rows: dict[str, dict[str, str]] = {}
+    try:
+        with ExitStack() as stack:
+            if todo and (workers != 0 or scheduler is not None):
+                outcomes = _on_dask(stack, todo, out, recipe, workers, scheduler)
+            else:
+                outcomes = _here(todo, out, recipe)
+            looked_at = _here([path for path in videos if there[path]], out, recipe)
+            bar = tqdm(total=len(videos), desc="extract", unit="video", disable=not progress)
+            with bar:
+                for path, row in chain(looked_at, outcomes):
+                    if row["status"] == "failed" and is_done(out, row["id"]):  # lost after its last array
+                        row = extract_one(path, out, recipe)
+                    again = there[path] and known.get(row["id"], {}).get("status") == row["status"] == "ok"
+                    rows[row["id"]] = known[row["id"]] if again else row  # with the notes of the first time
+                    bar.update()
+    finally:
+        if rows:
+            merge_rows(out / MANIFEST, COLUMNS, rows)
+    sweep(out, out / MADE_OF, *(out / folder for folder in LAYOUT))
+    return [rows[name] for name in names]
+
+
+def _here(
+    videos: Sequence[Path], out: Path, recipe: ExtractionRecipe
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Rows of the videos, one after the other, in this process."""
+    for path in videos:
         try:
-            for row in tqdm(rows, desc="extract", unit="video", total=len(todo), disable=not progress):
-                known[row["id"]] = row
-        finally:
-            for name in names:  # a worker may be lost between the last array and its row
-                if is_done(out, name) and known.get(name, {}).get("status") != "ok":
-                    known[name] = {"id": name, "status": "ok", "notes": ""}
-            write_rows(out / MANIFEST, COLUMNS, [known[name] for name in sorted(known)])
-    sweep(out, *(out / folder for folder in LAYOUT))
-    return [known[name] for name in names]
+            yield path, extract_one(path, out, recipe)
+        except (WriteError, OSError) as error:
+            yield path, _failure(path, error)
+
+
+def _failure(path: Path, error: BaseException) -> dict[str, str]:
+    """The row of a video that could not be had for no fault of its own."""
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    return {"id": video_id(path), "status": "failed", "notes": reason}
 
 
 def _check_recipe(recipe: ExtractionRecipe, *, local: bool) -> None:
@@ -178,7 +221,7 @@ def _on_dask(
     recipe: ExtractionRecipe,
     workers: int | None,
     scheduler: str | None,
-) -> Iterator[dict[str, str]]:
+) -> Iterator[tuple[Path, dict[str, str]]]:
     """Rows as the videos end, in any order; the cluster and its client are closed with `stack`."""
     count = 1
     if scheduler is None:
@@ -186,13 +229,7 @@ def _on_dask(
         recipe = replace(recipe, threads=recipe.threads or threads_each(count))
     client = stack.enter_context(dask_client("extract", processes=count, scheduler=scheduler or ""))
     tasks = {path: (path.absolute(), out.absolute(), recipe) for path in videos}
-    return _rows(as_they_end(client, extract_one, tasks))
-
-
-def _rows(outcomes: Iterable[tuple[Path, Any]]) -> Iterator[dict[str, str]]:
-    for path, outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            reason = f"{type(outcome).__name__}: {outcome}".splitlines()[0]
-            yield {"id": video_id(path), "status": "failed", "notes": reason}
-        else:
-            yield outcome
+    return (
+        (path, _failure(path, outcome) if isinstance(outcome, BaseException) else outcome)
+        for path, outcome in as_they_end(client, extract_one, tasks)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cmpie_lite.errors import DataError
-from cmpie_lite.support.files import file_hash, whole_file
+from cmpie_lite.support.files import file_hash, part_folder, sweep, whole_file
 from data_fetch.extract import networks as arch
 from data_fetch.sources import WEIGHTS
 
@@ -113,7 +114,9 @@ def published_path(name: str, folder: Path | None = None) -> Path:
         _download(url, path, prefix)
     found = file_hash(path)
     if not found.startswith(prefix):
-        raise DataError(f"{path}: sha256 {found[:8]}..., expected {prefix}... Remove it and run again.")
+        raise DataError(
+            f"{path}: sha256 {found[:8]}..., expected {prefix}... Move it elsewhere and run again."
+        )
     return path
 
 
@@ -134,9 +137,11 @@ def published_state(name: str, folder: Path | None = None) -> dict[str, Tensor]:
 
 
 def _download(url: str, path: Path, prefix: str) -> None:
-    with whole_file(path) as temporary:
+    sweep(path.parent)
+    with part_folder(path.parent) as folder, whole_file(path) as temporary:
         try:
-            torch.hub.download_url_to_file(url, str(temporary), hash_prefix=prefix, progress=False)
+            torch.hub.download_url_to_file(url, str(folder / "weights"), hash_prefix=prefix, progress=False)
+            os.replace(folder / "weights", temporary)
         except (OSError, RuntimeError, ValueError, http.client.HTTPException) as error:
             raise DataError(
                 f"{url}: {error}. Download the file elsewhere and put it into {path.parent}, or name its "

@@ -7,6 +7,7 @@ from typing import Final
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
+from cmpie_lite.support.files import file_hash, part_folder, replace_file, sweep
 from data_fetch.sources import ANNOTATION_FILES, AUDIO_2020, AUDIO_2024, RAW_HOST
 
 VERSIONS: Final = ("2020", "2024", "both")
@@ -26,28 +27,34 @@ def fetch_annotations(out: Path, version: str = "both", base_url: str = RAW_HOST
 
     Raises:
         DataError: an unknown version; a file that cannot be had or whose sha256 differs, after 3 attempts.
+        WriteError: the folder cannot be written.
     """
     if version not in VERSIONS:
         raise DataError(f"version = {version!r}, expected one of {', '.join(VERSIONS)}.")
     skipped = {"2020": AUDIO_2024, "2024": AUDIO_2020}.get(version)
     names = [name for name in ANNOTATION_FILES if name != skipped]
     pooch, requests = need("pooch", "fetch"), need("requests", "fetch")
-    files = pooch.create(
-        path=out,
-        base_url="",
-        registry={name: f"sha256:{sha256}" for name, (_, sha256) in ANNOTATION_FILES.items()},
-        urls={name: f"{base_url.rstrip('/')}/{remote}" for name, (remote, _) in ANNOTATION_FILES.items()},
-        retry_if_failed=ATTEMPTS - 1,
-    )
-    for name in names:
-        try:
-            files.fetch(name, downloader=pooch.HTTPDownloader(timeout=30))
-        except (requests.RequestException, ValueError, OSError) as error:
-            raise DataError(
-                f"{files.get_url(name)}: {_reason(error)}. Run the command again later, or put the file into "
-                f"{out} yourself (sha256 {ANNOTATION_FILES[name][1]})."
-            ) from error
-    return [out / name for name in names]
+    paths = [out / name for name in names]
+    todo = [path for path in paths if not path.is_file() or file_hash(path) != ANNOTATION_FILES[path.name][1]]
+    with part_folder(out) as folder:
+        files = pooch.create(
+            path=folder,
+            base_url="",
+            registry={name: f"sha256:{sha256}" for name, (_, sha256) in ANNOTATION_FILES.items()},
+            urls={name: f"{base_url.rstrip('/')}/{remote}" for name, (remote, _) in ANNOTATION_FILES.items()},
+            retry_if_failed=ATTEMPTS - 1,
+        )
+        for path in todo:
+            try:
+                fetched = files.fetch(path.name, downloader=pooch.HTTPDownloader(timeout=30))
+            except (requests.RequestException, ValueError, OSError) as error:
+                raise DataError(
+                    f"{files.get_url(path.name)}: {_reason(error)}. Run the command again later, or put the "
+                    f"file into {out} yourself (sha256 {ANNOTATION_FILES[path.name][1]})."
+                ) from error
+            replace_file(path, Path(fetched).read_bytes())
+    sweep(out)
+    return paths
 
 
 def _reason(error: Exception) -> str:

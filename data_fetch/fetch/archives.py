@@ -21,8 +21,10 @@ from typing import IO, Any, Final
 
 from tqdm import tqdm
 
-from cmpie_lite.errors import DataError
-from cmpie_lite.support.files import sweep, whole_file
+from cmpie_lite.data.llp_names import VIDEO_ID, feature_name
+from cmpie_lite.errors import DataError, WriteError
+from cmpie_lite.support.files import DISK_ERRORS, sweep, whole_file
+from cmpie_lite.support.text import shown
 from data_fetch.layout import LAYOUT, array_fault
 from data_fetch.sources import FEATURES_BYTES
 
@@ -30,6 +32,8 @@ MEMBER_BYTES: Final = 2**20  # the largest array, 80 x 2048 float32, has 655488 
 MAX_MEMBERS: Final = 100_000  # LLP has 3 x 11849
 MAX_OTHER_BYTES: Final = 4 * FEATURES_BYTES  # of a member that is skipped
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# feats.zip.001, feats.z01, feats.part2.rar, feats.tar.gz.aa
+PART_NAME: Final = re.compile(r"\.((?:z|part)?\d{1,3}|a[a-z])(?:\.rar)?$")
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,11 @@ def extract_features(archive: Path, out: Path, progress: bool = True) -> Extract
     Each array is checked (float32, shape of its kind, finite) before it takes its name; a bad one is not
     written but reported. An interrupted run goes on where it was.
 
+    Members called `ID_start_end.npy` are written as `ID.npy`.
+
     Raises:
         DataError: not an archive, truncated, hostile, or too large for the disk.
+        WriteError: an array cannot be written.
     """
     written = kept = ignored = 0
     bad: dict[tuple[str, str], str] = {}
@@ -99,7 +106,7 @@ def _write_checked(member: Member, folder: str, path: Path) -> None:
     with member.read() as source:
         content = source.read(MEMBER_BYTES + 1)  # whatever its header says
     if len(content) > MEMBER_BYTES:
-        raise DataError(f"{member.name}: more than {MEMBER_BYTES} bytes, refused.")
+        raise DataError(f"{shown(member.name)}: more than {MEMBER_BYTES} bytes, refused.")
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
         reason = array_fault(temporary, folder)
@@ -118,8 +125,8 @@ def _place(archive: Path, member: Member, count: int) -> tuple[str, str] | None:
     )
     if hostile:
         raise DataError(
-            f"{archive}: member {member.name!r} ({member.kind}) leads out of the folder or is no plain file. "
-            "The archive is refused; whole arrays found before it were kept."
+            f"{archive}: member {shown(member.name)} ({member.kind}) leads out of the folder or is no plain "
+            "file. The archive is refused; whole arrays found before it were kept."
         )
     if count > MAX_MEMBERS or member.size > MAX_OTHER_BYTES:
         raise DataError(
@@ -128,11 +135,15 @@ def _place(archive: Path, member: Member, count: int) -> tuple[str, str] | None:
     if member.kind == "folder" or len(parts) < 2 or parts[-2] not in LAYOUT or "__MACOSX" in parts:
         return None
     name = parts[-1].removesuffix(".npy")
-    if name == parts[-1] or not ID.fullmatch(name):
+    if name == parts[-1]:
+        return None
+    if VIDEO_ID.fullmatch(name):
+        name = feature_name(name)
+    if not ID.fullmatch(name):
         return None
     if member.size > MEMBER_BYTES:
         raise DataError(
-            f"{archive}: member {member.name!r} unpacks to {member.size} bytes, expected at most "
+            f"{archive}: member {shown(member.name)} unpacks to {member.size} bytes, expected at most "
             f"{MEMBER_BYTES}. Refused."
         )
     return parts[-2], name
@@ -150,16 +161,34 @@ def _open(archive: Path) -> Iterator[Iterable[Member]]:
         else:
             with tarfile.open(archive) as tape:
                 yield (_tar_member(tape, info) for info in tape)
-    except DataError:
+    except (DataError, WriteError):
         raise
+    except OSError as error:
+        if (
+            isinstance(error, PermissionError) or error.errno in DISK_ERRORS
+        ):  # the system's, not the content's
+            raise DataError(
+                f"{archive}: cannot be read ({error.strerror}). Mend that and run again."
+            ) from error
+        raise _damaged(archive, error) from error
     except (
-        *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
+        *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
         *(ValueError, NotImplementedError, RuntimeError, LookupError, ArithmeticError),
     ) as error:
-        raise DataError(
-            f"{archive}: not a whole zip or tar archive ({str(error) or type(error).__name__}). Remove it "
-            "and fetch it again."
-        ) from error
+        raise _damaged(archive, error) from error
+
+
+def _damaged(archive: Path, error: Exception) -> DataError:
+    """What to say of a file that is no archive; of what may be a part of one, how to join the parts."""
+    part = PART_NAME.search(archive.name)
+    advice = (
+        f"It seems to be part {part[1]} of several: join them in their order (cat PART1 PART2 ... > WHOLE) "
+        "and give the whole."
+        if part
+        else "Did all of it come? Fetch it again, under another name."
+    )
+    reason = str(error) or type(error).__name__
+    return DataError(f"{archive}: not a whole zip or tar archive ({reason[:200]}). {advice}")
 
 
 def _zip_member(bundle: zipfile.ZipFile, info: zipfile.ZipInfo) -> Member:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tqdm import tqdm
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
-from cmpie_lite.support.files import file_hash, whole_file
+from cmpie_lite.support.files import file_hash, replace_file
+from cmpie_lite.support.text import shown
 from data_fetch.fetch.archives import extract_features, unpacked_bytes
-from data_fetch.layout import LAYOUT, SOURCE_FILE, array_fault, feature_files, read_origin
+from data_fetch.layout import LAYOUT, SOURCE_FILE, array_fault, feature_files, misnamed, read_origin
 from data_fetch.sources import FEATURES_BYTES, FEATURES_URL
 from data_fetch.tables import require_space, write_rows
 
@@ -48,7 +49,7 @@ class FeatureReport:
 def fetch_features(
     out: Path,
     *,
-    source: Path | None = None,
+    sources: Sequence[Path] = (),
     ids: Collection[str] = (),
     url: str = FEATURES_URL,
     pause: float = 5.0,
@@ -58,32 +59,34 @@ def fetch_features(
 
     Args:
         out: folder of `vggish`, `res152` and `r2plus1d_18`; the archive and the manifest lie beside them.
-        source: an archive or folder that the reader has already; nothing is downloaded then, and a folder is
-            checked where it is.
+        sources: archives that the reader has already (several, where the features came in several), or one
+            folder; nothing is downloaded then, and a folder is checked where it is.
         ids: feature names that should be there; without them only videos with one array but not all count
             as missing something.
         url: where the archive is.
         pause: seconds before a second attempt, doubled each time.
 
     Raises:
-        DataError: no space, no archive, an archive other than the one of the first use, or a hostile one; an
+        DataError: no space, no archive, an archive that has changed since its first use, or a hostile one; an
             `out` that holds features extracted from other videos.
+        WriteError: `out` cannot be written.
     """
+    if len(sources) == 1 and sources[0].is_dir():
+        given = sources[0]
+        out = next((p for p in (given, given / "feats") if any((p / k).is_dir() for k in LAYOUT)), given)
+        return _check(out, ids, {}, progress)
+    if (other := read_origin(out / SOURCE_FILE)) is not None:
+        raise DataError(f"{out} holds features of {shown(other)}, not LLP's own. Choose another --out.")
+    if absent := [path for path in sources if not path.is_file()]:
+        raise DataError(f"{absent[0]}: no such archive. Give archives, or one folder, with --from.")
+    archives = sources or [_download(url, out, pause, progress)]
+    present = sum(path.stat().st_size for path in feature_files(out))
+    require_space(out, sum(map(unpacked_bytes, archives)) - present, "unpacking the features")
     bad: dict[tuple[str, str], str] = {}
-    if source is not None and source.is_dir():
-        out = next((p for p in (source, source / "feats") if any((p / k).is_dir() for k in LAYOUT)), source)
-    else:
-        if (other := read_origin(out / SOURCE_FILE)) is not None:
-            raise DataError(f"{out} holds features of {other!r}, not LLP's own. Choose another --out.")
-        archive = _download(url, out, pause, progress) if source is None else source
-        if not archive.is_file():
-            raise DataError(f"{archive}: no such archive or folder. Give the path of either with --from.")
-        present = sum(path.stat().st_size for path in feature_files(out))
-        require_space(out, unpacked_bytes(archive) - present, "unpacking the features")
-        checksum = compare_checksum(archive, out / CHECKSUM)
-        bad = extract_features(archive, out, progress).bad
-        with whole_file(out / CHECKSUM) as temporary:
-            temporary.write_text(json.dumps(checksum, indent=2) + "\n", encoding="utf-8")
+    for archive in archives:
+        checksums = compare_checksum(archive, out / CHECKSUM)
+        bad |= extract_features(archive, out, progress).bad
+        replace_file(out / CHECKSUM, (json.dumps(checksums, indent=2) + "\n").encode())
     return _check(out, ids, bad, progress)
 
 
@@ -101,32 +104,44 @@ def _check(
             reason = bad.get((kind, name)) or array_fault(folder / kind / f"{name}.npy", kind)
             if reason:
                 missing.append((name, kind, reason))
+    if missing and (example := misnamed(folder)):
+        raise DataError(
+            f"{example}: features are named by the video's 11 characters alone, as in BjCEufrlXm4.npy. "
+            "Rename the files of all three folders."
+        )
     columns = ("id", "folder", "reason")
     write_rows(folder / MISSING, columns, [dict(zip(columns, row, strict=True)) for row in missing])
     incomplete = {name for name, _, _ in missing}
     return FeatureReport(folder, len(names) - len(incomplete), tuple(missing))
 
 
-def compare_checksum(archive: Path, record: Path) -> dict[str, object]:
-    """Size and sha256 of an archive, and when it was first used; `DataError` if they are not those on record.
+def compare_checksum(archive: Path, record: Path) -> dict[str, Any]:
+    """What `record` says of all archives by name (bytes, sha256, when first used), with this one added.
 
     The authors publish no checksum: this finds a copy that changed or broke, not one that was wrong at first.
+
+    Raises:
+        DataError: the archive is not what it was at its first use, or the record cannot be read.
     """
-    found: dict[str, object] = {"bytes": archive.stat().st_size, "sha256": file_hash(archive)}
-    if record.is_file():
-        try:
-            before = json.loads(record.read_text(encoding="utf-8"))
-            same = {key: before[key] for key in found} == found
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise DataError(f"{record}: not a record of ours ({error}). Remove it and run again.") from error
-        if not same:
-            raise DataError(
-                f"{archive}: {found['bytes']} bytes, sha256 {str(found['sha256'])[:12]}...; at first use "
-                f"({before.get('recorded')}) it was {before['bytes']} bytes, {before['sha256'][:12]}... "
-                f"If the change is meant, remove {record} and the old arrays."
-            )
-        return dict(before)
-    return found | {"recorded": datetime.now(UTC).isoformat(timespec="seconds")}
+    try:
+        found = {"bytes": archive.stat().st_size, "sha256": file_hash(archive)}
+        known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        first = known.get(archive.name, found | {"recorded": now})
+        same, when = {key: first[key] for key in found} == found, first["recorded"]
+    except OSError as error:
+        raise DataError(f"{error.filename or archive}: cannot be read ({error.strerror}).") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(
+            f"{record}: not a record of ours ({shown(str(error))}). Move it elsewhere and run again."
+        ) from error
+    if not same:
+        raise DataError(
+            f"{archive}: {found['bytes']} bytes, sha256 {str(found['sha256'])[:12]}...; at first use "
+            f"({when}) it was {first['bytes']} bytes, {str(first['sha256'])[:12]}... If the change is meant, "
+            "choose another --out. A further part of the features needs a name of its own."
+        )
+    return dict(known | {archive.name: first})
 
 
 def _download(url: str, out: Path, pause: float, progress: bool) -> Path:
@@ -152,6 +167,8 @@ def _download(url: str, out: Path, pause: float, progress: bool) -> Path:
                     "with a browser and give it with --from FILE."
                 ) from error
             time.sleep(pause * 2 ** (attempt - 1))
+    for part in out.glob(f"{ARCHIVE}?*.part"):  # of attempts that were killed and not gone on with
+        part.unlink(missing_ok=True)
     return path
 
 

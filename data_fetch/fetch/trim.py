@@ -11,11 +11,16 @@ from cmpie_lite.support.extras import need
 from data_fetch.extract.media import open_media, picture_stream, seek
 
 
+class TooShort(DataError):
+    """A whole video that ends before the seconds that are asked for."""
+
+
 def trim(source: Path, target: Path, start: float, end: float) -> None:
     """Write seconds `start` to `end` of a video as mp4 (H.264, AAC), its frames at their own times.
 
     Raises:
-        DataError: not a video, or one that ends more than half a second before `end`.
+        TooShort: the video ends more than half a second before `end`.
+        DataError: not a video.
     """
     av = need("av", "extract")
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
@@ -55,4 +60,4 @@ def trim(source: Path, target: Path, start: float, end: float) -> None:
         if voice is not None:
             clip.mux(voice.encode(None))
     if last["video"] < end - 0.5:
-        raise DataError(f"{source}: ends at {last['video']:.1f} s, expected {start:g} to {end:g} s of it.")
+        raise TooShort(f"{source}: ends at {last['video']:.1f} s, expected {start:g} to {end:g} s of it.")

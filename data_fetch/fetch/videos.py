@@ -1,16 +1,16 @@
 """`python -m data_fetch videos`: raw clips by LLP id with yt-dlp, cut to their ten seconds, one at a time.
 
-Many are gone from YouTube; every one that could not be had stands in the manifest with its reason. Gone and
-refused videos are not asked for again unless told to, failed ones (network, rate limits) are.
+Many are gone from YouTube; every one that could not be had stands in the manifest with its reason. What is
+known to be final (gone, refused) is not asked for again unless told to; all else (failed) is. A clip is named
+by its whole LLP id, since two clips may be of one video.
 """
 
 from __future__ import annotations
 
 import random
 import re
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,16 +19,27 @@ from tqdm import tqdm
 from cmpie_lite.data.llp_names import Span, span_of
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
-from cmpie_lite.support.files import sweep, whole_file
-from data_fetch.fetch.trim import trim
-from data_fetch.tables import read_rows, write_rows
+from cmpie_lite.support.files import part_folder, sweep, whole_file
+from data_fetch.fetch.trim import TooShort, trim
+from data_fetch.tables import merge_rows
 
 MANIFEST: Final = "videos.csv"
 COLUMNS: Final = ("id", "status", "reason")  # status: ok, gone, refused, failed
 ATTEMPTS: Final = 3
 FORMAT: Final = "18/best[height<=480][ext=mp4]/best[height<=480]/best"  # small, sound and picture in one file
-GONE: Final = ("video unavailable", "not available", "no longer", "private", "removed", "terminated")
-REFUSED: Final = ("sign in", "age", "country", "copyright", "members-only", "not a bot", "drm", "restricted")
+# What yt-dlp's messages say where it is final. A plain "Video unavailable" is not: a session that has asked
+# too often gets it too.
+PASSING: Final = (
+    r"try again|rate.?limit|too many requests|not a bot|captcha|temporar|timed? ?out|http error (429|5)"
+)
+GONE: Final = (
+    r"private video|is private|(been|was) (removed|deleted)|no longer available|been terminated"
+    r"|does not exist|closed their (youtube )?account"
+)
+REFUSED: Final = (
+    r"confirm your age|age.restricted|inappropriate for some|in your (country|region|location)|geo.?restrict"
+    r"|copyright grounds|members.only|join this channel|drm protect|requires payment|premium members"
+)
 
 
 class VideoError(Exception):
@@ -52,7 +63,7 @@ def fetch_videos(
     wait: Callable[[float], None] = time.sleep,
     progress: bool = True,
 ) -> list[dict[str, str]]:
-    """Fetch the clips that `out` lacks, as `<11-char id>.mp4`, and return the manifest's rows for `ids`.
+    """Fetch the clips that `out` lacks, as `<LLP id>.mp4`, and return the manifest's rows for `ids`.
 
     Args:
         ids: LLP ids, such as "BjCEufrlXm4_20_30".
@@ -71,19 +82,22 @@ def fetch_videos(
     spans = {video: span_of(video) for video in ids}
     need("av", "extract")  # now, or every video would seem to be at fault
     download = download or yt_dlp_downloader()
-    known = {row["id"]: row for row in read_rows(out / MANIFEST, COLUMNS)}
-    present = {v for v, span in spans.items() if (out / f"{span.youtube_id}.mp4").is_file()}
-    known |= {video: {"id": video, "status": "ok", "reason": ""} for video in present}
-    settled = () if retry_gone else ("gone", "refused")
-    todo = [v for v in spans if v not in present and known.get(v, {}).get("status") not in settled]
-    write_rows(out / MANIFEST, COLUMNS, [known[name] for name in sorted(known)])
+    present = {video for video in spans if (out / f"{video}.mp4").is_file()}
+    rows = {video: {"id": video, "status": "ok", "reason": ""} for video in present}
+    known = merge_rows(out / MANIFEST, COLUMNS, rows)
+    todo = [v for v in spans if v not in present and (retry_gone or not _settled(known.get(v)))]
     for number, video in enumerate(tqdm(todo, desc="videos", unit="video", disable=not progress)):
         if number:
             wait(sleep * random.uniform(0.5, 1.5))
-        known[video] = _fetch_one(video, spans[video], out, download, sleep, wait)
-        write_rows(out / MANIFEST, COLUMNS, [known[name] for name in sorted(known)])
+        row = _fetch_one(video, spans[video], out, download, sleep, wait)
+        known = merge_rows(out / MANIFEST, COLUMNS, {video: row})
     sweep(out)
     return [known[video] for video in spans]
+
+
+def _settled(row: Mapping[str, str] | None) -> bool:
+    """Whether a row of the manifest names a reason that is final; rows of older versions may not."""
+    return row is not None and row["status"] in ("gone", "refused") and not _passing(row["reason"])
 
 
 def _fetch_one(
@@ -95,19 +109,20 @@ def _fetch_one(
     wait: Callable[[float], None],
 ) -> dict[str, str]:
     """Download, cut, and put one clip in place; try failures again, waiting longer each time."""
-    path = out / f"{span.youtube_id}.mp4"
+    path = out / f"{video}.mp4"
     row = {"id": video, "status": "ok", "reason": ""}
     for attempt in range(1, ATTEMPTS + 1):
-        with tempfile.TemporaryDirectory(prefix="llp-video-") as folder:
+        with part_folder(out) as folder:
             try:
-                whole = download(span.youtube_id, Path(folder))
+                whole = download(span.youtube_id, folder)
                 with whole_file(path) as temporary:
                     trim(whole, temporary, span.start, span.end)
                 return row
             except VideoError as error:
                 status, reason = error.status, str(error)
-            except DataError as error:  # it came, but is no video, or ends before the annotated seconds
-                status, reason = "refused", str(error).replace(folder, "")
+            except DataError as error:  # it came, but is no video (a page, a part), or is too short
+                status = "refused" if isinstance(error, TooShort) else "failed"
+                reason = str(error).replace(str(folder), "")
         if status != "failed":
             break
         if attempt < ATTEMPTS:
@@ -118,9 +133,15 @@ def _fetch_one(
 def classify(message: str) -> str:
     """Whether an error message of yt-dlp means that a video is gone, refused to us, or failed for now."""
     text = message.lower()
-    if any(re.search(rf"\b{re.escape(word)}\b", text) for word in REFUSED):
+    if _passing(message):
+        return "failed"
+    if re.search(REFUSED, text):
         return "refused"
-    return "gone" if any(word in text for word in GONE) else "failed"
+    return "gone" if re.search(GONE, text) else "failed"
+
+
+def _passing(message: str) -> bool:
+    return re.search(PASSING, message.lower()) is not None
 
 
 def yt_dlp_downloader() -> Downloader:

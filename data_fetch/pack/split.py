@@ -91,7 +91,7 @@ def complete(job: Job, feats: Path, staging: Path, progress: bool) -> tuple[Job,
         not_finite = [BadFile(*row) for row in saved["not_finite"]] if resumed else []
     except (OSError, ValueError, KeyError, TypeError):
         resumed = False
-    if not resumed:
+    if not resumed or done.is_symlink() or part.is_symlink():  # a link would be written through
         done.unlink(missing_ok=True)
         part.unlink(missing_ok=True)
     job = job.without(not_finite)

@@ -24,7 +24,7 @@ from cmpie_lite.data.store import FEATURES, SPLITS
 from cmpie_lite.data.store_files import install
 from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.support.files import alone_in
-from data_fetch.layout import LAYOUT, SOURCE_FILE, read_origin
+from data_fetch.layout import LAYOUT, SOURCE_FILE, misnamed, read_origin
 from data_fetch.pack.split import BadFile, complete, plan
 from data_fetch.tables import require_space, write_rows
 
@@ -97,9 +97,13 @@ def pack(
     if not source.strip():
         raise DataError(f"source = {source!r}, expected the name of the data, such as 'LLP'.")
     staging = out_dir / ".packing"
+    if staging.is_symlink():
+        raise DataError(
+            f"{staging} is a link to another place, expected a folder of ours. Move it elsewhere."
+        )
     jobs = [plan(name, getattr(annotations, name), feats) for name in SPLITS]
     if on_missing == "error":
-        _refuse([row for job in jobs for row in job.bad])
+        _refuse([row for job in jobs for row in job.bad], misnamed(feats))
     negative: list[str] = []
     try:
         kept = sum(path.stat().st_size for path in staging.glob("*"))
@@ -140,11 +144,16 @@ def _find_layout(folder: Path) -> Path:
     raise DataError(f"{folder} has no folders {', '.join(LAYOUT)}, nor has its folder feats. Give theirs.")
 
 
-def _refuse(bad: Sequence[BadFile]) -> None:
+def _refuse(bad: Sequence[BadFile], example: Path | None = None) -> None:
     if bad:
+        named = (
+            f"{example} is named like a clip: rename such files to the id's 11 characters. "
+            if example
+            else ""
+        )
         shown = "\n  ".join(f"{row.file}: {row.reason}" for row in bad[:5])
         raise DataError(
             f"{len(bad)} feature files of {len({row.id for row in bad})} videos cannot be used:\n  {shown}"
             f"{' ...' if len(bad) > 5 else ''}\n"
-            "Repair them, or leave those videos out with --skip-missing (on_missing='skip')."
+            f"{named}Repair them, or leave those videos out with --skip-missing (on_missing='skip')."
         )

@@ -1,0 +1,30 @@
+"""Text from outside, such as the names of files: fit to be printed, to be an id, to be quoted in an error."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+# Control characters, halves of characters (bytes that are no UTF-8), separators of lines and paragraphs.
+UNPRINTABLE: Final = ("Cc", "Cs", "Zl", "Zp")
+TURNING: Final = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # they reorder what stands around
+
+
+def printable(text: str, keep: str = "\n") -> str:
+    r"""The text with what a terminal would obey, or no file of UTF-8 can hold, written out as in `\x1b`.
+
+    Example:
+        >>> printable("red \x1b[31m")
+        'red \\x1b[31m'
+    """
+    return "".join(
+        c.encode("unicode_escape").decode()
+        if c not in keep and (c in TURNING or unicodedata.category(c) in UNPRINTABLE)
+        else c
+        for c in text
+    )
+
+
+def shown(text: str, longest: int = 120) -> str:
+    """The text as Python writes it, cut where it is longer than a message can bear."""
+    return repr(text) if len(text) <= longest else f"{text[:longest]!r}... ({len(text)} characters)"
