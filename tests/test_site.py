@@ -17,7 +17,7 @@ import delivery  # noqa: E402
 import references  # noqa: E402
 import sharing  # noqa: E402
 
-from book.tools import check_links, citation  # noqa: E402
+from book.tools import audit, check_links, citation  # noqa: E402
 
 HEAD = """<html><head>
 <meta name="viewport" content="a" /><meta name="viewport" content="b"/>
@@ -110,6 +110,25 @@ def test_what_to_cite_is_what_the_citation_file_says() -> None:
     ):
         assert part in text
     assert ("url     =" in text) == ("repository-code" in said)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "tone"),
+    [
+        ("holds", "holds"),
+        ("does not hold", "fails"),
+        ("holds for visual; does not hold for audio-visual", "fails"),
+        ("holds for the sign; unchecked for significance", "open"),
+    ],
+)
+def test_a_verdict_has_the_colour_of_what_it_says(verdict: str, tone: str) -> None:
+    assert audit.tone(verdict) == tone
+
+
+def test_the_audit_colours_each_of_its_verdicts() -> None:
+    found = re.findall(r'class="verdict (\w+)"', audit.markdown())
+    assert found == [audit.tone(claim.verdict) for claim in audit.claims()]
+    assert {"holds", "fails"} <= set(found)
 
 
 # ---------- the checks ----------

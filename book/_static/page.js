@@ -1,24 +1,72 @@
-/* What the theme leaves to do for keyboards and screen readers. */
+/* What the theme leaves to do for keyboards, telephones, screen readers and paper. */
 "use strict";
 
 document.addEventListener("DOMContentLoaded", () => {
-  // Boxes that scroll sideways are reachable by keyboard, and named.
-  const reach = () => document.querySelectorAll(
-    "pre, .wide, div.math, div.math mjx-container, .cell_output > .output, .pst-scrollable-table-container").forEach((box) => {
-    if (box.scrollWidth > box.clientWidth + 1 && box.tabIndex < 0) {
-      box.tabIndex = 0;
-      box.setAttribute("role", "region");
-      box.setAttribute("aria-label", box.matches("pre") ? "Code, scrolls sideways" : "Scrolls sideways");
-    }
-  });
+  const all = (css) => [...document.querySelectorAll(css)];
+  const boxes = "pre, .wide, div.math, div.math mjx-container, article figure, article .diagram, .cell_output > .output, .pst-scrollable-table-container";
+
+  // On a narrow screen a formula shrinks a little before it scrolls.
+  const fit = (box) => {
+    box.style.fontSize = "";
+    const ratio = box.clientWidth / box.scrollWidth;
+    if (ratio < 1) box.style.fontSize = `${Math.max(0.78, ratio - 0.01) * parseFloat(getComputedStyle(box).fontSize)}px`;
+  };
+
+  // Boxes that scroll sideways show it, are reached by the keyboard, and have a name.
+  const reach = () => {
+    all("div.math mjx-container").forEach(fit);
+    all(boxes).forEach((box) => {
+      const wide = box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible";
+      const hint = box.nextElementSibling?.classList.contains("scroll-hint") ? box.nextElementSibling : null;
+      box.classList.toggle("scrolls", wide);
+      if (!wide) {
+        hint?.remove();
+        if (box.dataset.reached) ["tabindex", "role", "aria-label", "data-reached"].forEach((name) => box.removeAttribute(name));
+        return;
+      }
+      if (box.tabIndex < 0) {
+        box.tabIndex = 0;
+        box.setAttribute("role", "group");
+        box.setAttribute("aria-label", box.matches("pre") ? "Code, scrolls sideways" : "Scrolls sideways");
+        box.dataset.reached = "yes";
+      }
+      if (!hint && !box.matches("pre, mjx-container")) {
+        const line = document.createElement("p");
+        line.className = "scroll-hint";
+        line.setAttribute("aria-hidden", "true");
+        line.textContent = "scrolls sideways →";
+        box.after(line);
+      }
+    });
+    all("div.math:has(> mjx-container.scrolls)").forEach((box) => {
+      if (box.nextElementSibling?.classList.contains("scroll-hint")) return;
+      const line = document.createElement("p");
+      line.className = "scroll-hint";
+      line.setAttribute("aria-hidden", "true");
+      line.textContent = "scrolls sideways →";
+      box.after(line);
+    });
+  };
   reach();
   window.addEventListener("load", () => { reach(); window.MathJax?.startup?.promise.then(reach); });
   window.addEventListener("resize", reach);
 
-  // On paper everything is unfolded.
-  window.addEventListener("beforeprint", () => document.querySelectorAll("article details").forEach((fold) => { fold.open = true; }));
+  // On paper everything is unfolded and every picture is there.
+  window.addEventListener("beforeprint", () => {
+    all("article details").forEach((fold) => { fold.open = true; });
+    all("img[loading=lazy]").forEach((image) => { image.loading = "eager"; });
+  });
 
-  // The theme's search field and folded cells show words that their names lack; the list of references has no list items.
-  document.querySelectorAll(".search-button-field, summary[aria-label]").forEach((button) => button.removeAttribute("aria-label"));
-  document.querySelectorAll('.citation-list > [role="doc-biblioentry"]').forEach((item) => item.setAttribute("role", "listitem"));
+  // The theme's search field and folded cells show words that their names lack; the references are no list items; a table's
+  // empty corner is no header; the sidebar is a landmark.
+  all(".search-button-field, summary[aria-label]").forEach((button) => button.removeAttribute("aria-label"));
+  all('.citation-list > [role="doc-biblioentry"]').forEach((item) => item.setAttribute("role", "listitem"));
+  all("th").filter((cell) => !cell.textContent.trim()).forEach((cell) => {
+    const plain = document.createElement("td");
+    for (const { name, value } of cell.attributes) if (name !== "scope") plain.setAttribute(name, value);
+    cell.replaceWith(plain);
+  });
+  const side = document.querySelector(".bd-sidebar-primary");
+  side?.setAttribute("role", "complementary");
+  side?.setAttribute("aria-label", "Contents of the book");
 });

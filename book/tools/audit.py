@@ -48,6 +48,13 @@ class Claim(NamedTuple):
     verdict: str
 
 
+def tone(verdict: str) -> str:
+    """How a verdict is coloured: fails where any part of it does, open where something is unchecked."""
+    if "not" in verdict.split():
+        return "fails"
+    return "open" if "unchecked" in verdict else "holds"
+
+
 def read(number: int) -> Table:
     """A table of the paper: {method: {column: percent}}."""
     return printed_cells(1 if number == 1 else 2)
@@ -241,7 +248,8 @@ def markdown() -> str:
             else f"*{said}.* ({claim.section})"
         )
         verdict = claim.verdict[0].upper() + claim.verdict[1:]
-        lines += [head, "", f'{claim.finding} <span class="verdict">{verdict}.</span>', ""]
+        shown = f'<span class="verdict {tone(claim.verdict)}">{verdict}.</span>'
+        lines += [head, "", f"{claim.finding} {shown}", ""]
     return "\n".join(lines)
 
 

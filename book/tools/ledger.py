@@ -157,14 +157,13 @@ def markdown(root: Path = ROOT) -> str:
         more = [f"and {len(places) - shown} more"] if len(places) > shown else []
         return "<br>".join(parts + more) or "**none**"
 
-    lines = ["| Eq. | what | cell | function | test | status |", "|---|---|---|---|---|---|"]
+    lines = ["| Eq. | what | chapter | function | test |", "|---|---|---|---|---|"]
     for row in rows(root):
-        cells = "<br>".join(f"[{c.name}, cell {c.first}](../{c.path}#eq-{row.identity})" for c in row.cells)
-        status = "missing: " + ", ".join(row.missing) if row.missing else "complete"
+        cells = "<br>".join(f"[{c.name}](../{c.path}#eq-{row.identity})" for c in row.cells)
         lines.append(
             f"| {printed(row.identity)} | {row.title} | {cells or '**none**'} | {links(row.functions)} "
-            f"| {links(row.tests)} | {status} |"
+            f"| {links(row.tests)} |"
         )
     complete = sum(not row.missing for row in rows(root))
     summary = f"{complete} of {len(EQUATIONS)} equations have a cell, a function and a test."
-    return "\n".join([summary, "", '<div class="wide">', "", *lines, "", "</div>"])
+    return "\n".join([summary, "", '<div class="wide ledger">', "", *lines, "", "</div>"])
