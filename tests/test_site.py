@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from pybtex.database import Entry, Person
 
@@ -17,7 +19,8 @@ import delivery  # noqa: E402
 import references  # noqa: E402
 import sharing  # noqa: E402
 
-from book.tools import audit, check_links, citation  # noqa: E402
+from book.tools import audit, check_links, citation, headline  # noqa: E402
+from cmpie_lite.results.reports import split_of  # noqa: E402
 
 HEAD = """<html><head>
 <meta name="viewport" content="a" /><meta name="viewport" content="b"/>
@@ -129,6 +132,35 @@ def test_the_audit_colours_each_of_its_verdicts() -> None:
     found = re.findall(r'class="verdict (\w+)"', audit.markdown())
     assert found == [audit.tone(claim.verdict) for claim in audit.claims()]
     assert {"holds", "fails"} <= set(found)
+
+
+def test_the_headline_is_the_stored_report_and_says_simulated() -> None:
+    def report(low: float, high: float, source: str = "LLP-sim") -> dict[str, Any]:
+        runs = pd.DataFrame({"system": ["cmpie", "han"], "segment_type": [0.512, 0.5]})
+        found = pd.DataFrame(
+            [
+                {
+                    "better": "cmpie",
+                    "worse": "han",
+                    "metric": "segment_type",
+                    "low": low,
+                    "high": high,
+                    "seeds": 8,
+                }
+            ]
+        )
+        return {"source": source, "runs": split_of(runs), "intervals": split_of(found)}
+
+    said = headline.sentence(report(-0.01, 0.034))
+    assert "On LLP-sim, our simulated data, CM-PIE is not told apart from HAN" in said
+    assert "over 8 pairs of runs" in said
+    assert "are 51.2 and 50.0 percent" in said
+    assert "[-1.0, +3.4] points" in said
+    assert said.endswith("nothing yet.")
+    assert "CM-PIE is above HAN" in headline.sentence(report(0.001, 0.034))
+    assert "CM-PIE is below HAN" in headline.sentence(report(-0.02, -0.001, "LLP"))
+    assert "simulated" not in headline.sentence(report(0.001, 0.034, "LLP"))
+    assert "No comparison" in headline.sentence(None)
 
 
 # ---------- the checks ----------

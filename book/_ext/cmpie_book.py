@@ -27,13 +27,14 @@ from sphinx.util import logging
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from book.tools import audit, citation, ledger, register, reproduction, sources  # noqa: E402
+from book.tools import audit, citation, headline, ledger, register, reproduction, sources  # noqa: E402
 
 log = logging.getLogger(__name__)
 
 GENERATORS = {
     "audit": audit.markdown,
     "citation": citation.markdown,
+    "headline": headline.markdown,
     "ledger": ledger.markdown,
     "package": sources.markdown,
     "register": register.markdown,

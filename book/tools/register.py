@@ -120,8 +120,8 @@ ENTRIES: dict[str, Entry] = {
     ),
     "han_sharing": Entry(
         "Do the two streams share one HAN?",
-        "Not stated. The text says “the HAN module” for both; the symbols $\\hat f^h$ and $\\hat f^s$ tell only the "
-        "features apart.",
+        "Not stated. The text says “the HAN module” for both; the symbols $\\hat f^h$ and $\\hat f^s$ tell "
+        "only the features apart.",
         {"two": "A HAN for each stream.", "one": "The same weights in both."},
         "Nothing printed ties them, and the two streams read inputs of different scale.",
     ),

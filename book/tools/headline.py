@@ -1,0 +1,37 @@
+"""The book's one result in one sentence, made from the stored report of Table 2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from book.tools.reproduction import reports
+from cmpie_lite.results.reports import frame_of
+
+METRIC = "segment_type"
+
+
+def sentence(report: Mapping[str, Any] | None) -> str:
+    """How CM-PIE compares with HAN in the stored runs: both means, the paired difference, its interval."""
+    if report is None:
+        return "No comparison with HAN is stored yet; [what is reproduced](reproduction.md) has the command."
+    runs, intervals = frame_of(report["runs"]), frame_of(report["intervals"])
+    means = 100 * runs.groupby("system")[METRIC].mean()
+    row = intervals[
+        (intervals.better == "cmpie") & (intervals.worse == "han") & (intervals.metric == METRIC)
+    ].iloc[0]
+    low, high = 100 * row.low, 100 * row.high
+    told = "above" if low > 0 else "below" if high < 0 else "not told apart from"
+    source = report["source"] if report["source"] == "LLP" else f"{report['source']}, our simulated data"
+    return (
+        f"**One result.** On {source}, CM-PIE is {told} HAN, the model that it extends: over "
+        f"{int(row.seeds)} pairs of runs their segment-level F-scores (Type@AV) are {means['cmpie']:.1f} and "
+        f"{means['han']:.1f} percent, and the 95 % interval of the difference is [{low:+.1f}, {high:+.1f}] "
+        "points."
+        + ("" if report["source"] == "LLP" else " What that says of the paper's own numbers: nothing yet.")
+    )
+
+
+def markdown() -> str:
+    """The sentence for the first page."""
+    return sentence(reports().get(2))
