@@ -20,7 +20,7 @@ import references  # noqa: E402
 import sharing  # noqa: E402
 
 from book.tools import audit, check_links, citation, headline  # noqa: E402
-from cmpie_lite.results.reports import split_of  # noqa: E402
+from cmpie_lite.results.report_form import split_of  # noqa: E402
 
 HEAD = """<html><head>
 <meta name="viewport" content="a" /><meta name="viewport" content="b"/>

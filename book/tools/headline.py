@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from book.tools.reproduction import reports
-from cmpie_lite.results.reports import frame_of
+from cmpie_lite.results.report_form import frame_of
 
 METRIC = "segment_type"
 
