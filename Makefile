@@ -13,7 +13,7 @@ CHAPTERS := $(filter-out $(PARAMETERISED),$(NOTEBOOKS))
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint unit nbval notebooks address book check-book print bench gpu clean
+.PHONY: help setup reproduce test lint unit nbval notebooks address book landing check-book print bench gpu clean
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ address: $(READY) ## URL=https://github.com/OWNER/NAME: set the book's public ad
 
 book: $(READY) ## build the site into _build/html; warnings are errors
 	$(RUN) jupyter-book build . -W -n --keep-going
+
+landing: $(READY) ## draw and play the first page's clip again into book/_static/landing
+	$(RUN) OMP_NUM_THREADS=1 python -m book.tools.make_landing
 
 check-book: book ## open every page in headless Chromium: errors, maths, widgets, width, accessibility
 	$(RUN) python -m book.tools.check_site _build/html

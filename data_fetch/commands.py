@@ -110,7 +110,7 @@ def run_render(args: argparse.Namespace) -> int:
     from data_fetch.render.clips import render_set
 
     counts = {"train": args.train, "val": args.val, "test": args.test}
-    scenes = render_set(args.out, counts, seed=args.seed, size=args.size, fps=args.fps)
+    scenes = render_set(args.out, counts, seed=args.seed, size=args.size, fps=args.fps, look=args.look)
     show(f"{len(scenes)} clips in {args.out / 'videos'}, their labels in {args.out / 'annotations'}")
     return 0
 
@@ -141,7 +141,8 @@ def _chosen(given: Sequence[Path], ids: Sequence[str] | None) -> tuple[list[Path
         inside = sorted(path.glob("[!.]*"))
         videos = [file for file in inside if file.suffix.lower() in VIDEO_SUFFIXES and not file.is_dir()]
         chosen += [file for file in videos if not wanted or video_id(file) in wanted]
-        others = [file.name for file in inside if file not in videos and file.name not in OURS]
+        known = {*videos, *(file.with_suffix(kind) for file in videos for kind in (".vtt", ".png"))}
+        others = [file.name for file in inside if file not in known and file.name not in OURS]
         if others:
             first = ", ".join(others[:5]) + ", ..." * (len(others) > 5)
             show(f"{path}: left out {first} (not named as videos are). To take files or folders, name them.")

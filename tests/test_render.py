@@ -88,7 +88,7 @@ def test_rendering_again_keeps_what_is_there(tmp_path: Path) -> None:
     render_set(tmp_path / "a", COUNTS, size=16, fps=4.0, progress=False)
     render_set(tmp_path / "b", COUNTS, size=16, fps=4.0, progress=False)
     names = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file())
-    assert len(names) == 7 + 1 + 6
+    assert len(names) == 3 * 7 + 1 + 6
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
     clip = tmp_path / "a" / "videos" / "render00000.mp4"
@@ -115,7 +115,7 @@ def test_a_clip_is_the_same_bytes_on_a_busy_machine(tmp_path: Path) -> None:
         assert option in settings, option
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"size": 18}, {"fps": 5.0}])
+@pytest.mark.parametrize("other", [{"seed": 1}, {"size": 18}, {"fps": 5.0}, {"look": "pictures"}])
 def test_clips_of_two_kinds_do_not_share_a_folder(tmp_path: Path, other: dict[str, Any]) -> None:
     """Otherwise the old clips would stand beside the labels of the new."""
     counts = dict.fromkeys(COUNTS, 1)

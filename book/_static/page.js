@@ -1,7 +1,14 @@
 /* What the theme leaves to do for keyboards, telephones, screen readers and paper. */
 "use strict";
 
+const STATIC = document.currentScript.src.replace(/[^/]*$/, "");
+
 document.addEventListener("DOMContentLoaded", () => {
+  // A clip with tracks brings its own script; other pages do not load it.
+  if (document.querySelector('#landing-clip, [data-clip="landing"]')) {
+    document.head.append(Object.assign(document.createElement("script"), { src: `${STATIC}landing.js` }));
+  }
+
   const all = (css) => [...document.querySelectorAll(css)];
   const boxes = "pre, .wide, div.math, div.math mjx-container, article figure, article .diagram, .cell_output > .output, .pst-scrollable-table-container";
 

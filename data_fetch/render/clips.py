@@ -1,6 +1,7 @@
 """`python -m data_fetch render`: real mp4 clips of known events, with annotation files in LLP's own format.
 
     OUT/videos/render00000.mp4 ...     picture and sound of ten seconds
+    OUT/videos/render00000.vtt .png    their captions and poster
     OUT/videos/source.txt              that these are rendered clips, their seed, size and frame rate
     OUT/annotations/AVVP_*.csv         weak labels of three splits, dense labels of val and test
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from tqdm import tqdm
 
@@ -30,12 +31,15 @@ from cmpie_lite.labels import CLASS_INDEX, NUM_SEGMENTS, SEGMENT_SECONDS
 from cmpie_lite.support.extras import need
 from cmpie_lite.support.files import sweep, whole_file
 from data_fetch.layout import SOURCE_FILE, claim
+from data_fetch.render import pictures
+from data_fetch.render.companions import poster_time, write_companions
 from data_fetch.render.scenes import Scene, draw, make_scene, play
+from data_fetch.render.tones import RATE
 
 SECONDS: Final = NUM_SEGMENTS * SEGMENT_SECONDS
-SOUND_RATE: Final = 16_000
 # Equal clips are equal bytes, on a busy machine and on any processor: one thread, no look ahead, no tree of
 # macroblocks, x264's plain C code (its vector code encodes otherwise), no version and no date in the file.
+Look = Literal["shapes", "pictures"]
 EXACT: Final = {"flags": "+bitexact", "threads": "1"}
 X264: Final = "threads=1:lookahead-threads=1:sync-lookahead=0:rc-lookahead=0:mbtree=0:asm=0"
 PICTURE: Final = {
@@ -52,11 +56,12 @@ def render_set(
     seed: int = 0,
     size: int = 64,
     fps: float = 24.0,
+    look: Look = "shapes",
     progress: bool = True,
 ) -> dict[str, Scene]:
     """Render clips for three splits, and write their annotations; clips that are there are kept.
 
-    A folder holds clips of one seed, size and frame rate, which stand in `videos/source.txt`.
+    A folder holds clips of one look, seed, size and frame rate, which stand in `videos/source.txt`.
 
     Args:
         out: folder of `videos` and `annotations`.
@@ -64,6 +69,7 @@ def render_set(
         seed: at least 0; a clip's scene depends on it and on the clip's number, on nothing else.
         size: width and height, pixels, even.
         fps: frames per second.
+        look: "shapes" (and tones), easy for a small parser; "pictures" (and sounds), for people.
 
     Returns:
         The scene of each id, such as "render00000_0_10".
@@ -82,13 +88,14 @@ def render_set(
         scenes[name] = {f"render{n:05d}_0_10": make_scene(seed, n) for n in numbers}
     everything = {video: scene for split in scenes.values() for video, scene in split.items()}
     videos = out / "videos"
-    made = f"rendered clips of seed {seed}, {size} x {size} pixels, {float(fps)} frames per second"
+    kind = "rendered clips" if look == "shapes" else f"rendered clips with {look}"
+    made = f"{kind} of seed {seed}, {size} x {size} pixels, {float(fps)} frames per second"
     claim(videos / SOURCE_FILE, made, occupied=any(videos.glob("[!.]*.mp4")))
     _write_annotations(out / "annotations", scenes)
     for video, scene in tqdm(everything.items(), desc="render", unit="clip", disable=not progress):
         path = videos / f"{feature_name(video)}.mp4"
         if not path.is_file():
-            render_clip(path, scene, size=size, fps=fps, seed=seed)
+            render_clip(path, scene, size=size, fps=fps, seed=seed, look=look)
     sweep(videos)
     return everything
 
@@ -102,8 +109,9 @@ def render_clip(
     seconds: float = SECONDS,
     seed: int = 0,
     sound: bool = True,
+    look: Look = "shapes",
 ) -> None:
-    """Write one mp4: H.264 (MPEG-4 where libx264 is missing) and AAC, atomically.
+    """Write one mp4: H.264 (MPEG-4 where libx264 is missing) and AAC; before it its captions and poster.
 
     Raises:
         DataError: a size, frame rate, duration or seed that cannot be.
@@ -113,6 +121,8 @@ def render_clip(
     _check_numbers(size, fps, seconds, seed)
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     rate = Fraction(fps).limit_denominator(1001)
+    paint = draw if look == "shapes" else pictures.draw
+    write_companions(path, scene, paint(scene, poster_time(scene), size))
     with (
         whole_file(path) as temporary,
         av.open(str(temporary), "w", format="mp4", container_options=CONTAINER) as container,
@@ -122,16 +132,16 @@ def render_clip(
         picture.pix_fmt = "yuv420p"
         picture.codec_context.thread_count = 1
         if sound:
-            voice: Any = container.add_stream("aac", rate=SOUND_RATE, layout="mono", options=EXACT)
+            voice: Any = container.add_stream("aac", rate=RATE, layout="mono", options=EXACT)
             voice.bit_rate = 96_000
         for i in range(round(seconds * rate)):
-            frame = av.VideoFrame.from_ndarray(draw(scene, float(i / rate), size), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(paint(scene, float(i / rate), size), format="rgb24")
             container.mux(picture.encode(frame))
         container.mux(picture.encode(None))
         if sound:
-            samples = play(scene, seconds, SOUND_RATE, seed)
+            samples = (play if look == "shapes" else pictures.play)(scene, seconds, RATE, seed)
             block = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
-            block.sample_rate, block.pts, block.time_base = SOUND_RATE, 0, Fraction(1, SOUND_RATE)
+            block.sample_rate, block.pts, block.time_base = RATE, 0, Fraction(1, RATE)
             container.mux(voice.encode(block))
             container.mux(voice.encode(None))
 
