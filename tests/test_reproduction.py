@@ -9,6 +9,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from book.tools import register, reproduction, stored
+from cmpie_lite.results.findings import FITTED, NEEDED, TAGS, of_behaviour, of_differences
+from cmpie_lite.results.published import printed_cells
 from cmpie_lite.results.report_files import read_report, write_report
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import make_report
@@ -103,3 +105,84 @@ def test_a_notebook_shows_a_report_and_keeps_its_parameters(tmp_path: Path) -> N
     assert [cell.execution_count for cell in notebook.cells[1:]] == [1, 2]
     stored.show_stored(path, tmp_path / "r.json")
     assert path.read_bytes() == first
+
+
+def test_the_page_answers_first(results: Path) -> None:
+    """What the runs say of SA, CMA and a second HAN, on what conditions, and what needs LLP: ten lines."""
+    page = reproduction.markdown()
+    assert page.count("not run here. `python -m cmpie_lite grid --table 2 --dataset sim") == 5
+    rows = [("han", 0.5), ("segment_attention", 0.52), ("cmpie", 0.51)]
+    records = [record(name, s, base + 0.001 * s * s) for name, base in rows for s in range(6)]
+    pairs = [("segment_attention", "han"), ("cmpie", "segment_attention"), ("cmpie", "han")]
+    write_report(results / "table2.json", make_report(records, pairs, "c"))
+    head = reproduction.markdown().split("## Table 1")[0]
+    lines = [line for line in head.splitlines() if line]
+    assert len(lines) <= 10
+    assert (
+        "SA (a second HAN behind segment attention)**: +Seg Attention minus HAN: segment Type@AV +2.0" in head
+    )
+    assert "**CMA**: CM-PIE minus +Seg Attention: segment Type@AV -1.0 [-1.0, -1.0], down" in head
+    assert "A second HAN alone**: two HANs, no SA (control) minus HAN: not run here" in head
+    assert "fitted so that HAN scores about what it scores on LLP" in head
+    assert "Without LLP nobody can say" in head
+    page = (ROOT / "book" / "reproduction.md").read_text(encoding="utf8")
+    assert page.splitlines()[2] == "<!-- generated: reproduction -->"
+
+
+# ---------- the notebooks that show stored reports ----------
+
+
+TABLE_NOTEBOOKS = [ROOT / "notebooks" / f"table{n}.ipynb" for n in (1, 2)]
+
+
+@pytest.mark.parametrize("path", TABLE_NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_figure_is_read(path: Path) -> None:
+    """After a figure stands a cell that says in a sentence, made of its numbers, what it shows."""
+    cells = nbformat.read(path, as_version=4).cells
+    figures = [i for i, cell in enumerate(cells) if "figure" in cell.metadata.get("mystnb", {})]
+    assert len(figures) >= 2
+    for i in figures:
+        assert cells[i + 1].source.startswith("Markdown(findings.of_"), cells[i].source
+        text = cells[i + 1].outputs[0].data["text/markdown"]
+        assert text.endswith(".")
+        assert any(c.isdigit() for c in text)
+
+
+@pytest.mark.parametrize("path", TABLE_NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_page_says_first_whether_its_cmpie_parses(path: Path) -> None:
+    """The first cell says of the stored CM-PIE that it tags, if, and only if, its report says so."""
+    stored_report = read_report(ROOT / "book" / "results" / f"{path.stem}.json")
+    behaviour = frame_of(stored_report["tables"]["behaviour"]).loc["cmpie"]
+    tags = max(behaviour.full_audio, behaviour.full_visual) > TAGS or behaviour.timing_event < NEEDED
+    notebook = nbformat.read(path, as_version=4)
+    assert ("tags whole clips and does not parse them" in notebook.cells[0].source) == tags
+    assert any("behaviour_table(report)" in cell.source for cell in notebook.cells)
+    shown = [cell for cell in notebook.cells if cell.source.startswith("Markdown(findings.of_behaviour")]
+    assert of_behaviour(frame_of(stored_report["tables"]["behaviour"])) in str(shown[0].outputs)
+
+
+@pytest.mark.parametrize("path", TABLE_NOTEBOOKS, ids=lambda path: path.stem)
+def test_outputs_are_those_of_the_stored_report(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    intervals = frame_of(read_report(ROOT / "book" / "results" / f"{path.stem}.json")["intervals"])
+    outputs = str([cell.get("outputs") for cell in notebook.cells])
+    assert of_differences(intervals) in outputs
+    assert FITTED in outputs
+    for old in ("not supported", "starred by chance alone", "resamples"):
+        assert old not in "".join(cell.source for cell in notebook.cells)
+
+
+# ---------- the field ----------
+
+
+def test_the_fields_rows_of_the_papers_table_are_its_cells() -> None:
+    page = (ROOT / "book" / "the_field.md").read_text(encoding="utf8")
+    rows = [
+        [cell.strip(" *") for cell in line.split("|")[1:-1]]
+        for line in page.splitlines()
+        if line.endswith("| CM-PIE |")
+    ]
+    assert {row[0] for row in rows} == {"HAN", "MM-Pyramid", "CM-CS+HAN", "CM-PIE"}
+    for name, *cells, _ in rows:
+        assert cells == [str(x) for x in printed_cells(1)[name].values()]
+    assert "second-hand" in page

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 from book.tools import register
+from cmpie_lite.results import findings
 from cmpie_lite.results.claims import UNTESTED, claims_of, judge
+from cmpie_lite.results.pairing import interval_of
 from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.report_form import Report, frame_of
-from cmpie_lite.results.reports import about, caution, made_by
-from cmpie_lite.results.score_tables import interval_table, score_table
+from cmpie_lite.results.reports import about, caution, made_by, remarks
+from cmpie_lite.results.score_tables import behaviour_table, interval_table, score_table
 from cmpie_lite.systems.rows import SYSTEMS, systems_of, title_of
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -59,7 +61,11 @@ def section(table: Literal[1, 2], report: Report | None) -> list[str]:
         "",
         interval_table(runs, intervals).markdown(),
         "",
+        behaviour_table(report).markdown(),
+        "",
         "</div>",
+        "",
+        findings.of_differences(intervals),
         "",
         f"| the paper's sentence | section | on {report['source']} |",
         "|---|---|---|",
@@ -69,8 +75,35 @@ def section(table: Literal[1, 2], report: Report | None) -> list[str]:
     return [*lines, ""]
 
 
+# What a reader of the paper asks first: the block, and (row, control) whose difference speaks of it.
+QUESTIONS = {
+    "SA (a second HAN behind segment attention)": ("segment_attention", "han"),
+    "SA alone (against two HANs without it)": ("segment_attention", "two_hans"),
+    "A second HAN alone": ("two_hans", "han"),
+    "CMA": ("cmpie", "segment_attention"),
+    "CM-PIE as a whole": ("cmpie", "han"),
+}
+
+
+def answer(block: str, better: str, worse: str, stored: Mapping[int, Report]) -> str:
+    """What the stored runs say of one block, in segment and event Type@AV; or that it was never run."""
+    for table in reversed(TABLES):
+        if table not in stored:
+            continue
+        intervals, said = frame_of(stored[table]["intervals"]), []
+        for level in ("segment", "event"):
+            found = interval_of(intervals, better, worse, f"{level}_type")
+            if found is not None:
+                mean, low, high = (100 * x for x in found[:3])
+                word = "up" if low > 0 else "down" if high < 0 else "undecided"
+                said.append(f"{level} Type@AV {mean:+.1f} [{low:+.1f}, {high:+.1f}], {word}")
+        if said:
+            return f"- **{block}**: {title_of(better)} minus {title_of(worse)}: {'; '.join(said)}."
+    return f"- **{block}**: {title_of(better)} minus {title_of(worse)}: {UNTESTED}. `{command(2, 'sim')}`"
+
+
 def summary(stored: Mapping[int, Report]) -> list[str]:
-    """The answer first: is any number of the paper reproduced?"""
+    """The answer first: is any number reproduced, and what do the runs say of each block?"""
     on_llp = [f"Table {table}" for table, report in stored.items() if report["source"] == "LLP"]
     sources = sorted({str(report["source"]) for report in stored.values()})
     if on_llp:
@@ -80,17 +113,44 @@ def summary(stored: Mapping[int, Report]) -> list[str]:
             "**No number of the paper's tables is reproduced here**: nothing stored was trained on LLP. "
             + (f"What is stored was trained on {' and '.join(sources)}." if sources else "Nothing is stored.")
         )
+    lines = [first, ""]
+    lines += [answer(block, *pair, stored) for block, pair in QUESTIONS.items()]
+    lines += [f"- {line}" for line in conditions(stored)]
+    if not on_llp:
+        lines += [
+            "- **Without LLP nobody can say** whether SA or CMA helps on real videos, how far the paper's "
+            "own differences exceed the spread of seeds, or whether its numbers come out at all."
+        ]
+    return [*lines, "", verdict_counts(stored), ""]
+
+
+def conditions(stored: Mapping[int, Report]) -> list[str]:
+    """Under which conditions the runs were made: data, length, how the models behave, what was fitted."""
+    lines = []
+    for table, report in stored.items():
+        runs = frame_of(report["runs"])
+        lines.append(f"**Conditions**, Table {table}: {about(runs)}. {remarks(report)}".strip())
+    for report in list(stored.values())[-1:]:
+        if "behaviour" in report["tables"]:
+            lines.append(findings.of_behaviour(frame_of(report["tables"]["behaviour"])))
+    if any(report["source"] == "LLP-sim" for report in stored.values()):
+        lines.append(findings.FITTED)
+    return lines
+
+
+def verdict_counts(stored: Mapping[int, Report]) -> str:
+    """How many of the paper's sentences about its tables have which verdict."""
     verdicts = [
         judge(claim, frame_of(report["intervals"]))[0]
         for table, report in stored.items()
-        for claim in claims_of(1 if table == 1 else 2)
+        for claim in claims_of(table)
     ]
     total = sum(len(claims_of(table)) for table in TABLES)
     kinds = ("supported", "contradicted", "undecided", UNTESTED)
     counts = {kind: sum(verdict.startswith(kind) for verdict in verdicts) for kind in kinds}
     counts[UNTESTED] += total - len(verdicts)
     listed = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-    return [first, "", f"Of the {total} sentences about the tables that a run can test: {listed}.", ""]
+    return f"Of the {total} sentences about the tables that a run can test: {listed}."
 
 
 def never_run(stored: Mapping[int, Report]) -> list[str]:

@@ -1,0 +1,108 @@
+"""What a figure or a table shows, in a sentence made of its numbers: no caption without a reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import pandas as pd
+
+from cmpie_lite.metrics import SCORES
+from cmpie_lite.results.analysis import SHORT
+from cmpie_lite.systems.rows import title_of
+
+FITTED: Final = (
+    "The signal strengths of LLP-sim were fitted so that HAN scores about what it scores on LLP: that our "
+    "HAN stands near the paper's is no evidence of anything."
+)
+TAGS: Final = 0.9  # a model of whose predicted events a larger share span the clip only tags
+NEEDED: Final = 0.005  # Type@AV that timing must add before we say that a model uses it
+
+
+def of_scores(runs: pd.DataFrame) -> str:
+    """Which system has the highest mean in how many of the ten scores, and how far seeds of one lie apart."""
+    means = runs.groupby("system", sort=False)[list(SCORES)].mean()
+    spreads = 100 * runs.groupby("system", sort=False)[list(SCORES)].std()
+    first = means.idxmax().value_counts()
+    best = " and ".join(f"{title_of(str(name))} in {int(count)}" for name, count in first.items())
+    widest = "" if spreads.isna().all(axis=None) else (
+        f" Seeds of one system lie up to {float(spreads.max().max()):.1f} points apart (standard deviation)."
+    )  # fmt: skip
+    return f"Of the ten scores, the highest mean is that of {best}.{widest}"
+
+
+def of_differences(intervals: pd.DataFrame, worse: str = "han") -> str:
+    """For each system, how many of its ten differences lie above zero, and how many below."""
+    parts = []
+    for name, rows in intervals[intervals.worse == worse].groupby("better", sort=False):
+        up, down = int((rows.low > 0).sum()), int((rows.high < 0).sum())
+        parts.append(f"{title_of(str(name))} {up} above and {down} below")
+    return f"Intervals that leave out zero, of ten, against {title_of(worse)}: {'; '.join(parts)}."
+
+
+def of_behaviour(behaviour: pd.DataFrame) -> str:
+    """Which systems parse and which only tag, by the share of clip-long events and by what timing adds."""
+    parts = []
+    for name, row in behaviour.iterrows():
+        full = max(row.full_audio, row.full_visual)
+        tags = full > TAGS or row.timing_event < NEEDED
+        does = "tags whole clips rather than parses them" if tags else "places events in time"
+        parts.append(
+            f"{title_of(str(name))} {does}: {100 * row.full_audio:.0f} % of its audible and "
+            f"{100 * row.full_visual:.0f} % of its visible events span the clip, and its timing adds "
+            f"{100 * row.timing_event:+.1f} points of event Type@AV"
+        )
+    return f"{'. '.join(parts)}."
+
+
+def of_parts(parts: pd.DataFrame) -> str:
+    """What the model's timing is worth, and what true timing and true recognition would add."""
+    segment, event = (100 * parts[f"{level}_type"].astype(float) for level in ("segment", "event"))
+    own = [x["model"] - x["recognition alone"] for x in (segment, event)]
+    timing = [x["true timing"] - x["model"] for x in (segment, event)]
+    named = [x["true recognition"] - x["model"] for x in (segment, event)]
+    return (
+        f"Against its own classes in all ten seconds, the model's timing is worth {own[0]:+.1f} points of "
+        f"segment and {own[1]:+.1f} of event Type@AV; true timing would add {timing[0]:.1f} and "
+        f"{timing[1]:.1f}, true recognition {named[0]:.1f} and {named[1]:.1f}."
+    )
+
+
+def of_durations(durations: Mapping[str, pd.DataFrame]) -> str:
+    """How many of the short and of the long events are found, in each modality."""
+    parts = []
+    for name, table in durations.items():
+        found = []
+        for rows in (table.loc[:SHORT], table.loc[SHORT + 1 :]):
+            count = int(rows["true"].sum())
+            found.append(f"{(rows['recall'] * rows['true']).sum():.0f} of {count}")
+        parts.append(f"{name}: {found[0]} events of up to {SHORT} s are found, {found[1]} longer ones")
+    return (
+        f"{'; '.join(parts)}. A guess of the whole clip matches every event of {SHORT + 1} s or more, "
+        "and no shorter one."
+    )
+
+
+def of_confusion(table: pd.DataFrame) -> str:
+    """What becomes of seconds that are only heard, or only seen."""
+    parts = []
+    for kind in ("audible only", "visible only"):
+        cells = [float(x) for x in table.loc[kind].to_numpy(float)]
+        count, place = sum(cells), list(table.columns)
+        share, both = (100 * cells[place.index(name)] / max(count, 1) for name in (kind, "both"))
+        parts.append(f"of {count:.0f} that are {kind}, {share:.0f} % are called so and {both:.0f} % both")
+    return f"Of all seconds and classes: {'; '.join(parts)}."
+
+
+def of_calibration(table: pd.DataFrame) -> str:
+    """Whether the classes that pass the gate are there as often as their probability says."""
+    upper = table[(table.low >= 0.5) & (table["count"] > 0)]
+    cases = int(upper["count"].sum())
+    if not cases:
+        return "No class of any video has a probability of one half or more."
+    said, true = ((upper[name] * upper["count"]).sum() / cases for name in ("mean", "frequency"))
+    word = "too sure" if said > true else "too modest"
+    return (
+        f"The {cases} classes that pass the gate have a mean probability of {said:.2f} and are there "
+        f"{100 * true:.0f} times in a hundred: above one half the model is {word}."
+    )
