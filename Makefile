@@ -13,7 +13,7 @@ CHAPTERS := $(filter-out $(PARAMETERISED),$(NOTEBOOKS))
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint unit nbval notebooks address book landing check-book print bench gpu clean
+.PHONY: help setup reproduce test lint unit nbval notebooks address book landing check-book live print bench gpu clean
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,10 @@ landing: $(READY) ## draw and play the first page's clip again into book/_static
 
 check-book: book ## open every page in headless Chromium: errors, maths, widgets, width, accessibility
 	$(RUN) python -m book.tools.check_site _build/html
+
+live: $(READY) ## train the small CM-PIE of the page that runs it, and hold page and package together
+	$(RUN) python -m book.tools.make_live
+	$(RUN) python -m book.tools.check_live
 
 print: $(READY) ## one PDF of the whole book, answers unfolded, into out/book.pdf (needs chromium)
 	$(RUN) python -m book.tools.print

@@ -161,7 +161,8 @@ function moved([row, column], key, rows, columns) {
 }
 
 /** A grid of cells under named columns, beside named rows. `onLook(row, column)` is told of a cell that the pointer or the
- * arrow keys reach, `onPress` of one that is clicked, or chosen with Enter or the space bar. */
+ * arrow keys reach, `onPress` of one that is clicked, or chosen with Enter or the space bar;
+ * both get the event too. */
 function cellGrid({ label, rows, columns, rowTitle = "", columnTitle = "", onLook = () => {}, onPress = onLook }) {
   const column = shortNames(columns), row = shortNames(rows), id = freshId();
   const node = element("div", { class: "cells", role: "grid", tabindex: 0, "aria-label": label });
@@ -203,11 +204,11 @@ function cellGrid({ label, rows, columns, rowTitle = "", columnTitle = "", onLoo
   };
   node.addEventListener("pointerover", (event) => {
     const to = event.pointerType === "mouse" && place(event);
-    if (to) { grid.select(...to); onLook(...to); }
+    if (to) { grid.select(...to); onLook(...to, event); }
   });
   node.addEventListener("click", (event) => {
     const to = place(event);
-    if (to) { grid.select(...to); onPress(...to); }
+    if (to) { grid.select(...to); onPress(...to, event); }
   });
   node.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !cells.length) return;
@@ -216,7 +217,7 @@ function cellGrid({ label, rows, columns, rowTitle = "", columnTitle = "", onLoo
     event.preventDefault();
     if (to) grid.select(...to);
     cells[grid.at[0]][grid.at[1]].scrollIntoView?.({ block: "nearest", inline: "nearest" });
-    (press ? onPress : onLook)(...grid.at);
+    (press ? onPress : onLook)(...grid.at, event);
   });
   return grid;
 }

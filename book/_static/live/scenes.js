@@ -1,0 +1,48 @@
+/* Ready-made clips that show a lesson. An event is [class, "heard" or "seen", from, until] in seconds.
+   tests/test_live.py checks what the texts say. */
+"use strict";
+
+const SCENES = [
+  {
+    name: "Dog and guitar",
+    text: "A dog barks off screen and then runs into view; a guitar plays throughout, and its player is visible only at the end. " +
+      "Paint over the clip, and watch what the parser makes of it.",
+    events: [["Dog", "heard", 0, 3], ["Dog", "seen", 4, 10], ["Acoustic guitar", "heard", 0, 10], ["Acoustic guitar", "seen", 8, 10]],
+  },
+  {
+    name: "What is heard leaks into what is seen",
+    text: "A violin is heard for ten seconds, and nothing is seen. The parser sees it too, nearly everywhere: training told it only that the " +
+      "clip has a violin, and most violins that are heard are seen. Switch CMA and the second stream off: the leak stays, since HAN " +
+      "reads the other modality as well.",
+    events: [["Violin fiddle", "heard", 0, 10]],
+  },
+  {
+    name: "A short event is lost",
+    text: "Somebody speaks for ten seconds, and a vacuum cleaner runs for one. The parser does not report it. Paint it longer: how many " +
+      "seconds does it need? Then lower the threshold instead, and see what else comes in.",
+    events: [["Speech", "heard", 0, 10], ["Speech", "seen", 0, 10], ["Vacuum cleaner", "heard", 4, 5]],
+  },
+  {
+    name: "SA is a gate of place",
+    text: "Singing is heard twice. Look at the weights of SA below: paint, mute, make everything louder, take another background. They hardly " +
+      "move. What this SA has learned is a habit of place, the same for every clip, and not a judgement of what a second holds.",
+    events: [["Singing", "heard", 1, 3], ["Singing", "heard", 8, 10]],
+  },
+  {
+    name: "An empty clip",
+    text: "Nothing is heard and nothing is seen but a background. Raise the noise and take other backgrounds: what does the parser claim?",
+    events: [],
+    classes: ["Speech", "Dog"],
+  },
+];
+
+/** Rolls (M, T, C) of 0 and 1 of a scene's events. */
+function rollsOf(scene, classes, segments) {
+  const rolls = [0, 1].map(() => Array.from({ length: segments }, () => Array(classes.length).fill(0)));
+  for (const [name, how, from, until] of scene.events) {
+    for (let t = from; t < until; t += 1) rolls[how === "heard" ? 0 : 1][t][classes.indexOf(name)] = 1;
+  }
+  return rolls;
+}
+
+if (typeof module !== "undefined") module.exports = { SCENES, rollsOf };

@@ -1,0 +1,228 @@
+"""The page that runs CM-PIE: its JavaScript is the package's model, its lessons hold, and it answers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from book.tools import check_live
+from book.tools.browser import Browser, find_chromium
+from book.tools.check_live import TOLERANCE, blank_page, compare, in_node, largest_gaps, trials
+from book.tools.live_world import SEED, make_split, make_world
+from book.tools.make_live import CLIPS, packed, read_export, stored_model, unpacked
+from cmpie_lite.labels import CLASSES
+from cmpie_lite.training.evaluate import evaluate
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser | None]:
+    try:
+        find_chromium()
+    except FileNotFoundError:
+        yield None
+        return
+    with Browser() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def script(browser: Browser | None, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """Runs JavaScript with the page's scripts: in Chromium, in node where there is none."""
+    if browser is not None:
+        browser.open(blank_page(tmp_path_factory.mktemp("live")).as_uri(), 1280, "light")
+        return browser.evaluate
+    if shutil.which("node") is None:
+        pytest.skip("needs Chromium or node to run the page's scripts")
+    return in_node
+
+
+# ---------- page = package ----------
+
+
+def test_the_page_computes_what_the_package_does(script: Callable[[str], Any]) -> None:
+    gaps = largest_gaps(trials(100, script))
+    assert {
+        "video",
+        "segments",
+        "temporal",
+        "sa.segment",
+        "h.cross",
+        "s.cma.visual",
+        "feature visual_2d",
+    } <= set(gaps)
+    assert max(gaps.values()) < TOLERANCE, gaps
+
+
+def test_a_difference_would_be_seen(script: Callable[[str], Any]) -> None:
+    trial, stored = script("trial(1)"), read_export()
+    assert max(compare(trial, stored).values()) < TOLERANCE
+    name = "hans.1.layers.0.norm1.bias"
+    stored["parameters"][name] = packed(unpacked(stored["parameters"][name]) + 0.01)
+    assert compare(trial, stored)["segments"] > TOLERANCE
+    trial["features"]["visual_3d"][3][2] += 0.001
+    assert compare(trial, read_export())["feature visual_3d"] == pytest.approx(0.001)
+
+
+def test_what_is_stored_is_what_the_scripts_would_write() -> None:
+    stored, world = read_export(), make_world(SEED)
+    assert stored["classes"] == [name.replace("_", " ") for name in CLASSES]
+    assert np.array_equal(unpacked(stored["world"]["prototypes"]), world.prototypes)
+    for name, (mixing, level) in world.encoders.items():
+        encoder = stored["world"]["encoders"][name]
+        assert np.array_equal(unpacked(encoder["mixing"]), mixing.T)
+        assert np.array_equal(unpacked(encoder["level"]), level)
+
+
+def test_the_stored_scores_are_the_models() -> None:
+    stored = read_export()
+    assert stored["clips"] == CLIPS
+    split = make_split(make_world(), "test", CLIPS["test"])
+    found = evaluate(stored_model(stored), split).as_dict()
+    assert found == pytest.approx(stored["scores"], abs=2e-3)
+
+
+# ---------- the lessons of the scenes ----------
+
+PARSED = """((n, seeds, change) => {
+  const world = CLIP.load(CMPIE_LIVE, CMPIE.nested), model = CMPIE.load(CMPIE_LIVE), found = [];
+  for (let seed = 0; seed < seeds; seed += 1) {
+    const rolls = rollsOf(SCENES[n], CMPIE_LIVE.classes, CMPIE_LIVE.segments);
+    const features = CLIP.features(world, { rolls, strength: [1, 1], noise: 1, seed });
+    const { video, segments, weights } = CMPIE.parse(model, features, { ...CMPIE.ALL_ON, ...change });
+    const pred = segments.map((pair) => pair.map((row) => row.map((p, c) => p >= 0.5 && video[c] >= 0.5)));
+    found.push({ gate: weights["sa.segment"], pred });
+  }
+  return found;
+})"""
+
+
+def parsed(script: Callable[[str], Any], scene: str, seeds: int = 20, **change: bool) -> list[dict[str, Any]]:
+    """A scene parsed with several backgrounds: events (T, M, C) and SA's gates."""
+    names = script("SCENES.map((scene) => scene.name)")
+    return script(f"{PARSED}({names.index(scene)}, {seeds}, {json.dumps(change)})")
+
+
+def share(found: list[dict[str, Any]], label: str, modality: int, segments: slice = slice(None)) -> float:
+    """Share of seconds, over all backgrounds, in which a class is reported."""
+    pred = np.array([one["pred"] for one in found])
+    return float(pred[:, segments, modality, CLASSES.index(label)].mean())
+
+
+def test_what_is_heard_leaks_into_what_is_seen(script: Callable[[str], Any]) -> None:
+    scene = "What is heard leaks into what is seen"
+    assert share(parsed(script, scene), "Violin_fiddle", 1) > 0.8
+    assert share(parsed(script, scene, cma=False, second=False), "Violin_fiddle", 1) > 0.5
+
+
+def test_a_short_event_is_lost(script: Callable[[str], Any]) -> None:
+    found = parsed(script, "A short event is lost")
+    assert share(found, "Vacuum_cleaner", 0) < 0.1
+    assert share(found, "Speech", 0) > 0.9
+
+
+def test_segment_attention_is_a_gate_of_place(script: Callable[[str], Any]) -> None:
+    scenes = script("SCENES.map((scene) => scene.name)")
+    gates = np.array([one["gate"] for scene in scenes for one in parsed(script, scene, 5)])  # (clips, M, T)
+    over_clips, over_places = gates.std(0).max(), gates.mean(0).std(1).min()
+    assert over_clips < over_places / 2
+
+
+# ---------- the page itself ----------
+
+
+@pytest.fixture(params=[1280, 390], ids=["wide", "phone"])
+def page(request: pytest.FixtureRequest, browser: Browser | None, tmp_path: Path) -> Browser:
+    if browser is None:
+        pytest.skip("no Chromium found: install it (Debian: apt-get install chromium) or set CHROMIUM")
+    path = blank_page(tmp_path, whole=True)
+    browser.open(path.as_uri(), request.param, "light")
+    problems = [
+        e for e in browser.events if e["method"] in ("Runtime.exceptionThrown", "Network.loadingFailed")
+    ]
+    assert not problems
+    assert browser.evaluate("document.querySelector('#live').dataset.drawn") == "yes"
+    return browser
+
+
+def pressed(page: Browser, css: str, *points: int) -> None:
+    """Press the mouse on the first of some elements, move over the others, let go."""
+    middle = f"((n) => {{ const r = document.querySelectorAll({css!r})[n].getBoundingClientRect();"
+    middle += "return [r.x + r.width / 2, r.y + r.height / 2]; })"
+    places = page.evaluate(f"{json.dumps(points)}.map({middle})")
+    acts = ["mousePressed", *["mouseMoved"] * (len(places) - 1), "mouseReleased"]
+    for kind, (x, y) in zip(acts, [*places, places[-1]], strict=True):
+        page.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=1)
+
+
+def painted(page: Browser) -> list[int]:
+    """The first row of the clip: Dog, heard."""
+    return page.evaluate("LIVE_PAGE.state.rolls[0].map((row) => row[CMPIE_LIVE.classes.indexOf('Dog')])")
+
+
+def test_a_reader_paints_with_mouse_and_keys(page: Browser) -> None:
+    cells = "#live .clip .cell"
+    page.evaluate("document.querySelector('#live .clip').scrollIntoView()")
+    assert painted(page) == [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]
+    pressed(page, cells, 5, 6, 7)
+    assert painted(page) == [1, 1, 1, 0, 0, 1, 1, 1, 0, 0]
+    pressed(page, cells, 1)
+    assert painted(page) == [1, 0, 1, 0, 0, 1, 1, 1, 0, 0]
+    page.evaluate("document.querySelector('#live .clip .cells').focus()")
+    page.press("End")
+    page.press("Enter")
+    assert painted(page) == [1, 0, 1, 0, 0, 1, 1, 1, 0, 1]
+
+
+@pytest.mark.parametrize("label", ["Segment attention (SA)", "Cross-modal aggregation (CMA)", "Stream s, the second",
+                                   "Sound and picture exchanged", "Strength heard", "Noise"])  # fmt: skip
+def test_every_control_changes_what_is_computed(page: Browser, label: str) -> None:
+    state = "[...document.querySelectorAll('#live .gates, #live .cells')].map((n) => n.textContent).join()"
+    before = page.evaluate(state)
+    page.evaluate(
+        f"(() => {{ const labels = [...document.querySelectorAll('#live label')], name = {label!r};"
+        "const control = document.getElementById(labels.find((n) => n.textContent === name).htmlFor);"
+        "if (control.type === 'checkbox') control.click();"
+        "else { control.value = 10; control.dispatchEvent(new Event('input')); } })()"
+    )
+    assert page.evaluate(state) != before
+
+
+def test_the_page_keeps_its_height_and_its_targets(page: Browser) -> None:
+    height = "document.querySelector('#live').getBoundingClientRect().height"
+    heights = set()
+    for threshold in (5, 50, 95):
+        page.evaluate(f"LIVE_PAGE.state.threshold = {threshold}; LIVE_PAGE.update()")
+        heights.add(page.evaluate(height))
+    assert len(heights) == 1
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('#live :is(input, select, button, .cell)')].map((n) => "
+        "{ const r = n.getBoundingClientRect(); return [r.width, r.height]; })"
+    )
+    assert min(min(size) for size in sizes) >= 23.99
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_every_control_has_a_name(page: Browser) -> None:
+    nameless = page.evaluate(
+        "[...document.querySelectorAll('#live :is(input, select, button, [role=grid])')].filter((n) => "
+        "!(n.tagName === 'BUTTON' && n.textContent.trim()) && !n.getAttribute('aria-label') && "
+        "!n.labels?.[0]?.textContent).length"
+    )
+    assert nameless == 0
+
+
+def test_only_the_live_page_loads_the_weights() -> None:
+    root = Path(check_live.__file__).parents[2]
+    pages = [
+        p
+        for p in [*root.glob("book/*.md"), *root.glob("notebooks/*.ipynb")]
+        if "live/weights.js" in p.read_text()
+    ]
+    assert [p.name for p in pages] == ["live.md"]
+    assert "live" not in (root / "_config.yml").read_text()
