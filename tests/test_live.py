@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from book.tools import check_live
 from book.tools.browser import Browser, find_chromium
 from book.tools.check_live import TOLERANCE, blank_page, compare, in_node, largest_gaps, trials
 from book.tools.live_world import SEED, make_split, make_world
-from book.tools.make_live import CLIPS, packed, read_export, stored_model, unpacked
+from book.tools.make_live import CLIPS, read_export, stored_model, unpacked
 from cmpie_lite.labels import CLASSES
 from cmpie_lite.training.evaluate import evaluate
 
@@ -60,13 +61,13 @@ def test_the_page_computes_what_the_package_does(script: Callable[[str], Any]) -
 
 
 def test_a_difference_would_be_seen(script: Callable[[str], Any]) -> None:
-    trial, stored = script("trial(1)"), read_export()
-    assert max(compare(trial, stored).values()) < TOLERANCE
-    name = "hans.1.layers.0.norm1.bias"
-    stored["parameters"][name] = packed(unpacked(stored["parameters"][name]) + 0.01)
-    assert compare(trial, stored)["segments"] > TOLERANCE
+    trial, model = script("trial(1)"), stored_model(read_export())
+    assert max(compare(trial, model).values()) < TOLERANCE
     trial["features"]["visual_3d"][3][2] += 0.001
-    assert compare(trial, read_export())["feature visual_3d"] == pytest.approx(0.001)
+    assert compare(trial, model)["feature visual_3d"] == pytest.approx(0.001)
+    with torch.no_grad():
+        model.hans[1].layers[0].norm1.bias += 0.01
+    assert compare(trial, model)["segments"] > TOLERANCE
 
 
 def test_what_is_stored_is_what_the_scripts_would_write() -> None:
@@ -89,10 +90,11 @@ def test_the_stored_scores_are_the_models() -> None:
 
 # ---------- the lessons of the scenes ----------
 
-PARSED = """((n, seeds, change) => {
+PARSED = """((n, seeds, change, without) => {
   const world = CLIP.load(CMPIE_LIVE, CMPIE.nested), model = CMPIE.load(CMPIE_LIVE), found = [];
-  for (let seed = 0; seed < seeds; seed += 1) {
-    const rolls = rollsOf(SCENES[n], CMPIE_LIVE.classes, CMPIE_LIVE.segments);
+  const events = SCENES[n].events.filter(([name]) => name !== without);
+  for (let seed = 1; seed <= seeds; seed += 1) {
+    const rolls = rollsOf({ events }, CMPIE_LIVE.classes, CMPIE_LIVE.segments);
     const features = CLIP.features(world, { rolls, strength: [1, 1], noise: 1, seed });
     const { video, segments, weights } = CMPIE.parse(model, features, { ...CMPIE.ALL_ON, ...change });
     const pred = segments.map((pair) => pair.map((row) => row.map((p, c) => p >= 0.5 && video[c] >= 0.5)));
@@ -102,35 +104,52 @@ PARSED = """((n, seeds, change) => {
 })"""
 
 
-def parsed(script: Callable[[str], Any], scene: str, seeds: int = 20, **change: bool) -> list[dict[str, Any]]:
+def parsed(
+    script: Callable[[str], Any], scene: str, seeds: int = 30, without: str = "", **change: bool
+) -> list[dict[str, Any]]:
     """A scene parsed with several backgrounds: events (T, M, C) and SA's gates."""
     names = script("SCENES.map((scene) => scene.name)")
-    return script(f"{PARSED}({names.index(scene)}, {seeds}, {json.dumps(change)})")
+    return script(f"{PARSED}({names.index(scene)}, {seeds}, {json.dumps(change)}, {without!r})")
 
 
-def share(found: list[dict[str, Any]], label: str, modality: int, segments: slice = slice(None)) -> float:
-    """Share of seconds, over all backgrounds, in which a class is reported."""
+def share(found: list[dict[str, Any]], label: str, modality: int, first: int = 0, last: int = 9) -> float:
+    """Share of these seconds, over all backgrounds, in which a class is reported."""
     pred = np.array([one["pred"] for one in found])
-    return float(pred[:, segments, modality, CLASSES.index(label)].mean())
+    return float(pred[:, first : last + 1, modality, CLASSES.index(label)].mean())
+
+
+def test_a_voice_is_found_in_time_but_seen_where_nobody_is(script: Callable[[str], Any]) -> None:
+    found = parsed(script, "A dog and a voice")
+    assert share(found, "Dog", 0, 0, 2) > 0.9
+    assert share(found, "Speech", 0, 4, 9) > 0.9
+    assert share(found, "Speech", 0, 0, 2) < 0.3
+    assert share(found, "Speech", 1) > 0.9
 
 
 def test_what_is_heard_leaks_into_what_is_seen(script: Callable[[str], Any]) -> None:
     scene = "What is heard leaks into what is seen"
-    assert share(parsed(script, scene), "Violin_fiddle", 1) > 0.8
-    assert share(parsed(script, scene, cma=False, second=False), "Violin_fiddle", 1) > 0.5
+    assert share(parsed(script, scene), "Violin_fiddle", 1) > 0.9
+    assert share(parsed(script, scene, cma=False, second=False), "Violin_fiddle", 1) > 0.6
 
 
 def test_a_short_event_is_lost(script: Callable[[str], Any]) -> None:
     found = parsed(script, "A short event is lost")
-    assert share(found, "Vacuum_cleaner", 0) < 0.1
+    assert share(found, "Vacuum_cleaner", 0) < 0.05
     assert share(found, "Speech", 0) > 0.9
+
+
+def test_one_event_hides_another(script: Callable[[str], Any]) -> None:
+    scene = "One event hides another"
+    assert share(parsed(script, scene), "Dog", 0, 0, 2) < 0.4
+    assert share(parsed(script, scene, without="Acoustic guitar"), "Dog", 0, 0, 2) > 0.9
+    assert share(parsed(script, scene, without="Dog"), "Acoustic_guitar", 0) > 0.9
 
 
 def test_segment_attention_is_a_gate_of_place(script: Callable[[str], Any]) -> None:
     scenes = script("SCENES.map((scene) => scene.name)")
     gates = np.array([one["gate"] for scene in scenes for one in parsed(script, scene, 5)])  # (clips, M, T)
     over_clips, over_places = gates.std(0).max(), gates.mean(0).std(1).min()
-    assert over_clips < over_places / 2
+    assert over_clips < over_places / 4
 
 
 # ---------- the page itself ----------
@@ -161,7 +180,7 @@ def pressed(page: Browser, css: str, *points: int) -> None:
 
 
 def painted(page: Browser) -> list[int]:
-    """The first row of the clip: Dog, heard."""
+    """The first row of the first scene: Dog, heard."""
     return page.evaluate("LIVE_PAGE.state.rolls[0].map((row) => row[CMPIE_LIVE.classes.indexOf('Dog')])")
 
 
@@ -179,8 +198,11 @@ def test_a_reader_paints_with_mouse_and_keys(page: Browser) -> None:
     assert painted(page) == [1, 0, 1, 0, 0, 1, 1, 1, 0, 1]
 
 
-@pytest.mark.parametrize("label", ["Segment attention (SA)", "Cross-modal aggregation (CMA)", "Stream s, the second",
-                                   "Sound and picture exchanged", "Strength heard", "Noise"])  # fmt: skip
+CONTROLS = ("Segment attention (SA)", "Cross-modal aggregation (CMA)", "Stream s, the second",
+            "Sound and picture exchanged", "Strength heard", "Noise")  # fmt: skip
+
+
+@pytest.mark.parametrize("label", CONTROLS)
 def test_every_control_changes_what_is_computed(page: Browser, label: str) -> None:
     state = "[...document.querySelectorAll('#live .gates, #live .cells')].map((n) => n.textContent).join()"
     before = page.evaluate(state)
@@ -225,4 +247,4 @@ def test_only_the_live_page_loads_the_weights() -> None:
         if "live/weights.js" in p.read_text()
     ]
     assert [p.name for p in pages] == ["live.md"]
-    assert "live" not in (root / "_config.yml").read_text()
+    assert "live/" not in (root / "_config.yml").read_text()

@@ -8,6 +8,7 @@ blocks are switched off. Python makes the features of the same parts and runs th
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import subprocess
@@ -110,11 +111,11 @@ class Swapped(nn.Module):
         return self.front_end(*features).flip(1)
 
 
-def switched(stored: dict[str, Any], switches: dict[str, bool]) -> CMPIE:
-    """The package's model with the page's parameters and some blocks left out."""
-    model = stored_model(stored)
+def switched(model: CMPIE, switches: dict[str, bool]) -> CMPIE:
+    """A copy of the model with some blocks left out."""
+    model = copy.deepcopy(model)
     if not switches["second"]:
-        model.segment_attention = None
+        model.streams = ("h",)
     elif not switches["sa"]:
         model.segment_attention = Ungated()  # type: ignore[assignment]
     if not switches["cma"]:
@@ -140,7 +141,7 @@ def gap(found: Any, expected: Any) -> float:
     return float(np.abs(a - b).max()) if a.shape == b.shape else float("inf")
 
 
-def compare(trial: dict[str, Any], stored: dict[str, Any]) -> dict[str, float]:
+def compare(trial: dict[str, Any], model: CMPIE) -> dict[str, float]:
     """The largest difference between page and package per feature, output and map of weights."""
     features = expected_features(trial)
     gaps = {f"feature {name}": gap(trial["features"][name], value) for name, value in features.items()}
@@ -149,7 +150,7 @@ def compare(trial: dict[str, Any], stored: dict[str, Any]) -> dict[str, float]:
         inputs[name] = torch.zeros(1, NUM_SEGMENTS, dim)
         inputs[name][0, :, :width] = torch.tensor(trial["features"][name])
     with torch.inference_mode():
-        parsed = switched(stored, trial["switches"])(**inputs)
+        parsed = switched(model, trial["switches"])(**inputs)
     output = trial["output"]
     for name in ("video", "audio", "visual", "segments"):
         gaps[name] = gap(output[name], getattr(parsed, name)[0])
@@ -164,10 +165,10 @@ def compare(trial: dict[str, Any], stored: dict[str, Any]) -> dict[str, float]:
 
 def largest_gaps(found: list[dict[str, Any]]) -> dict[str, float]:
     """Over all trials, the largest difference by name."""
-    stored = read_export()
+    model = stored_model(read_export())
     every: dict[str, float] = {}
     for trial in found:
-        for name, value in compare(trial, stored).items():
+        for name, value in compare(trial, model).items():
             every[name] = max(every.get(name, 0.0), value)
     return every
 

@@ -1,6 +1,6 @@
 """Train the small CM-PIE of the page `book/live.md` and write it where the page finds it.
 
-    python -m book.tools.make_live            about six minutes on a busy machine
+    python -m book.tools.make_live            a few minutes on two cores
     python -m book.tools.make_live --quick    a few seconds, to try the plumbing (with --out elsewhere)
 
 The page's data stand in `weights.js`: parameters and world as float16, the rounded model's test scores, and
@@ -28,8 +28,8 @@ from cmpie_lite.training.evaluate import evaluate
 from cmpie_lite.training.loop import train
 
 FOLDER = ROOT / "book" / "_static" / "live"
-CONFIG = ModelConfig(dim=64, ffn_dim=64, cma_form="residual_norm")
-RECIPE = TrainConfig(epochs=30, batch_size=32, learning_rate=1e-3)
+CONFIG = ModelConfig(dim=64, ffn_dim=64)
+RECIPE = TrainConfig(epochs=12, batch_size=32, learning_rate=1e-3)
 CLIPS = {"train": 4000, "val": 300, "test": 1000}
 WINDOW = "CMPIE_LIVE"  # the page's global variable
 NARROW = {f"front_end.{name}.weight": width for name, (_, width, _, _) in VIEWS.items()}

@@ -204,7 +204,7 @@ function livePage(root, stored) {
   function show(scene) {
     sceneButtons.forEach((button, n) => button.setAttribute("aria-pressed", String(SCENES[n] === scene)));
     lesson.textContent = scene.text;
-    const names = scene.classes ?? [...new Set(scene.events.map(([name]) => name))];
+    const names = [...new Set(scene.events.map(([name]) => name))];
     Object.assign(state, { rolls: rollsOf(scene, stored.classes, T), muted: KINDS.map(() => Array(T).fill(0)), strength: [1, 1], noise: 1,
       threshold: 50, gate: true, switches: { ...CMPIE.ALL_ON }, seed: 1, mmil: 0, classes: names.map((name) => stored.classes.indexOf(name)) });
     for (const one of [loud, bright, noise]) one.set(100);
