@@ -15,13 +15,20 @@ from cmpie_lite.data.llp_sim import SIZES
 from cmpie_lite.decoding import HANS, THRESHOLD, DecodeConfig, Gate
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments import grid
-from cmpie_lite.experiments.parse import cautions, event_table, parse_features, write_events
+from cmpie_lite.experiments.parse import (
+    cautions,
+    event_table,
+    events_folder,
+    parse_features,
+    write_events,
+)
 from cmpie_lite.experiments.run_many import GridError
 from cmpie_lite.experiments.run_one import run_experiment
 from cmpie_lite.experiments.settings import Settings, open_data, run_folder, settings_from, store_folder
 from cmpie_lite.metrics import ParsingScores
 from cmpie_lite.results.metric_tables import trivial_references
 from cmpie_lite.support.devices import check_device
+from cmpie_lite.support.text import printable
 from cmpie_lite.systems.rows import SYSTEMS
 from cmpie_lite.training.evaluate import predict, score, score_by_protocol
 from cmpie_lite.training.loop import load_model
@@ -39,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return grid.run(options, assignments(options.set), command)
         return options.run(options)
     except (ValueError, OSError, GridError) as error:
-        print(f"cmpie_lite {options.command}: {error}", file=sys.stderr)
+        print(printable(f"cmpie_lite {options.command}: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(
@@ -153,11 +160,11 @@ def run_parse(options: argparse.Namespace) -> int:
     for caution in cautions(facts.get("source"), networks.trained):
         print(f"WARNING: {caution}")
     for note in features.notes:
-        print(f"note: {note}")
-    events = event_table(parsed, (options.video.name,), options.threshold)
+        print(printable(f"note: {note}"))
+    events = event_table(parsed, (printable(options.video.name, keep=""),), options.threshold)
     print(events.to_string(index=False) if len(events) else "no events above the threshold")
-    name = options.video.stem + (f",start={options.start:g}" if options.start else "")
-    print("written:", *write_events(options.output_dir / name, events))
+    folder = events_folder(options.output_dir, options.video, options.start)
+    print(printable(f"written: {' '.join(map(str, write_events(folder, events)))}"))
     return 0
 
 

@@ -18,7 +18,7 @@ from cmpie_lite.data.store_files import open_store
 from cmpie_lite.decoding import Predictions
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments import settings as experiment
-from cmpie_lite.experiments.parse import event_table, write_events
+from cmpie_lite.experiments.parse import event_table, events_folder, write_events
 from cmpie_lite.experiments.record import read_predictions, read_records
 from cmpie_lite.experiments.run_one import run_experiment
 from cmpie_lite.experiments.settings import (
@@ -127,7 +127,8 @@ def test_data_are_llp_where_packed_and_the_simulation_elsewhere(
     packed = FeatureStore(store.train, store.val, store.test, source="LLP ids with simulated features")
     assert open_data(Settings()).source == "LLP-sim"
     for named in (Settings(dataset="llp"), Settings(data_dir=str(usual))):  # a folder given must hold a store
-        with pytest.raises(DataError, match=f"No store in {usual}"):
+        given = f"data_dir = '{named.data_dir}': " if named.data_dir else ""
+        with pytest.raises(DataError, match=f"^{given}No store in {usual}"):
             open_data(named)
     write_store(usual, packed)
     for found in (Settings(), Settings(dataset="llp"), Settings(data_dir=str(usual))):
@@ -260,9 +261,10 @@ def test_a_silent_video_is_parsed_when_told(tmp_path: Path, capsys: pytest.Captu
     assert main([*words, "--silent-audio"]) == 0
     out = capsys.readouterr().out
     assert "note: no audio track: taken as silence" in out
-    assert (tmp_path / "out" / "mute" / "events.csv").is_file()
+    assert (events_folder(tmp_path / "out", clip) / "events.csv").is_file()
     assert main([*words, "--silent-audio", "--start", "1.5"]) == 0  # beside the others, not over them
-    assert (tmp_path / "out" / "mute,start=1.5" / "events.csv").is_file()
+    assert (events_folder(tmp_path / "out", clip, 1.5) / "events.csv").is_file()
+    assert len(list((tmp_path / "out").iterdir())) == 2
     assert main([*words[:5], "published", *words[6:], "--silent-audio", "--weights-dir", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from cmpie_lite.data.store import Split
 from cmpie_lite.errors import ConfigError, DataError
-from cmpie_lite.experiments.parse import ParseSettings, cautions, parse_features
+from cmpie_lite.experiments.parse import ParseSettings, cautions, events_folder, parse_features
 from cmpie_lite.labels import CLASS_INDEX
 from cmpie_lite.model import CMPIE
 from cmpie_lite.notebook.timelines import parsed_video
@@ -121,3 +122,20 @@ def test_the_figure_of_a_quiet_video_says_so() -> None:
     bottom = parsed_video(np.zeros((1, 2, 2, 3), np.uint8), np.zeros(4), np.zeros((2, 10, 25), bool)).axes[2]
     assert [label.get_text() for label in bottom.get_yticklabels()] == ["no events"]
     assert not bottom.collections
+
+
+def test_no_two_videos_and_no_two_starts_share_a_folder(tmp_path: Path) -> None:
+    """Two files of one name, in two folders; a copy is the same video; long and unprintable names fit."""
+    videos = [
+        tmp_path / folder / name for folder in "ab" for name in ("clip.mp4", "red \x1b[31m.mp4", "y" * 250)
+    ]
+    for content, video in enumerate(videos):
+        video.parent.mkdir(exist_ok=True)
+        video.write_bytes(bytes([content]))
+    folders = {events_folder(tmp_path, video, start) for video in videos for start in (0.0, 1.5, 12.25)}
+    assert len(folders) == 18
+    assert all(len(folder.name.encode()) < 240 and folder.name.isprintable() for folder in folders)
+    assert events_folder(tmp_path, videos[0]).name == f"clip-{hashlib.sha256(bytes([0])).hexdigest()[:8]}"
+    assert events_folder(tmp_path, videos[0], 12.25).name.endswith(",start=12.25")
+    with pytest.raises(DataError, match=r"none\.mp4: cannot be read"):
+        events_folder(tmp_path, tmp_path / "none.mp4")

@@ -16,7 +16,8 @@ from cmpie_lite.events import class_index, roll_to_events
 from cmpie_lite.labels import MODALITIES
 from cmpie_lite.support.devices import DEVICES, is_device_name
 from cmpie_lite.support.fields import check_fields, require
-from cmpie_lite.support.files import replace_file
+from cmpie_lite.support.files import file_hash, replace_file
+from cmpie_lite.support.text import file_stem
 
 COLUMNS = ("video", "onset", "offset", "label", "modality", "score")
 
@@ -90,6 +91,21 @@ def event_table(predictions: Predictions, ids: tuple[str, ...], threshold: float
     order = {video: place for place, video in enumerate(ids)}
     rows.sort(key=lambda row: (order[row[0]], row[1], row[4], row[3]))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def events_folder(base: Path, video: Path, start: float = 0.0) -> Path:
+    """Where below `base` the events of a video go: NAME-DIGEST, then the first second that is parsed.
+
+    The digest is of the file's content, so that two files of one name do not meet, nor do two starts.
+
+    Raises:
+        DataError: the video cannot be read.
+    """
+    try:
+        content = file_hash(video)
+    except OSError as error:
+        raise DataError(f"{video}: cannot be read ({error.strerror}).") from error
+    return base / (f"{file_stem(video)}-{content[:8]}" + (f",start={start:g}" if start else ""))
 
 
 def write_events(folder: Path, table: pd.DataFrame) -> tuple[Path, Path]:

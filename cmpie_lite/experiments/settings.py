@@ -14,7 +14,7 @@ from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.llp_sim import SIZES, simulate
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.data.store_files import MANIFEST, open_store
-from cmpie_lite.errors import ConfigError
+from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.support.devices import DEVICES, is_device_name
 from cmpie_lite.support.fields import check_fields, override, require
 from cmpie_lite.support.names import did_you_mean
@@ -202,7 +202,11 @@ def open_data(settings: Settings) -> FeatureStore:
         DataError: if they ask for a packed store, and the folder holds none.
     """
     folder = store_folder(settings)
-    return open_store(folder) if folder else simulate(SIZES[settings.preset])
+    try:
+        return open_store(folder) if folder else simulate(SIZES[settings.preset])
+    except DataError as error:
+        given = settings.data_dir and f"data_dir = {settings.data_dir!r}: "
+        raise DataError(f"{given}{error}") from error
 
 
 def output_folder(output_dir: str) -> Path:

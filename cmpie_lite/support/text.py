@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
+from pathlib import Path
 from typing import Final
 
 # Control characters, halves of characters (bytes that are no UTF-8), separators of lines and paragraphs.
@@ -23,6 +25,18 @@ def printable(text: str, keep: str = "\n") -> str:
         else c
         for c in text
     )
+
+
+def file_stem(path: Path | str, longest: int = 200) -> str:
+    """A file's stem as a name for other files: fit to be printed, at most so many bytes of UTF-8.
+
+    Of a stem that is longer, its beginning and a digest. A name of 200 leaves room for what is put beside it.
+    """
+    name = printable(Path(path).stem, keep="")
+    if len(name.encode()) <= longest:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+    return f"{name.encode()[: longest - 13].decode(errors='ignore')}-{digest}"
 
 
 def shown(text: str, longest: int = 120) -> str:

@@ -56,7 +56,6 @@ def dask_client(extra: str, *, processes: int = 1, scheduler: str = "") -> Itera
                 processes=True,
                 host=HERE,
                 dashboard_address=FREE_PORT,
-                worker_dashboard_address=FREE_PORT,
                 silence_logs=logging.ERROR,
             )
             client = distributed.Client(stack.enter_context(cluster))

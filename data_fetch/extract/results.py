@@ -8,7 +8,6 @@ Two files may have one name, and so one id: what is done is known by its content
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Final
 
@@ -17,18 +16,15 @@ import numpy as np
 from cmpie_lite.data.llp_names import VIDEO_ID, feature_name
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.files import file_hash, replace_file, taking_turns, whole_file
-from cmpie_lite.support.text import printable
+from cmpie_lite.support.text import file_stem
 from data_fetch.extract.video import VideoFeatures
 from data_fetch.layout import LAYOUT, check_feature, read_origin
 
 MADE_OF: Final = "made_of"
-LONGEST: Final = 200  # bytes of an id: with what temporary files add, a name has at most 255
 
 
 def video_id(path: Path | str) -> str:
-    """The id under which features are stored: a file's stem, without LLP's `_start_end`, fit to be printed.
-
-    Of a stem that is too long, its beginning and a digest.
+    """The id under which features are stored: a file's stem as `file_stem`, without LLP's `_start_end`.
 
     Example:
         >>> video_id("clips/BjCEufrlXm4_20_30.mp4")
@@ -37,11 +33,7 @@ def video_id(path: Path | str) -> str:
     stem = Path(path).stem
     if VIDEO_ID.fullmatch(stem):
         return feature_name(stem)
-    name = printable(stem, keep="")
-    if len(name.encode()) <= LONGEST:
-        return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-    return f"{name.encode()[: LONGEST - 13].decode(errors='ignore')}-{digest}"
+    return file_stem(path)
 
 
 def content_of(path: Path) -> str:
