@@ -63,14 +63,14 @@ book: $(READY) ## build the site into _build/html; warnings are errors
 landing: $(READY) ## draw and play the first page's clip again into book/_static/landing
 	$(RUN) OMP_NUM_THREADS=1 python -m book.tools.make_landing
 
-check-book: book ## open every page in headless Chromium: errors, maths, widgets, width, accessibility
+check-book: book ## open every page in headless Chromium and complain (needs Chromium, and npm for axe-core)
 	$(RUN) python -m book.tools.check_site _build/html
 
 live: $(READY) ## train the small CM-PIE of the page that runs it, and hold page and package together
 	$(RUN) python -m book.tools.make_live
 	$(RUN) python -m book.tools.check_live
 
-print: $(READY) ## one PDF of the whole book, answers unfolded, into out/book.pdf (needs chromium)
+print: $(READY) ## one PDF of the whole book, answers unfolded, into out/book.pdf; `make book` then offers it (needs Chromium)
 	$(RUN) python -m book.tools.print
 
 bench: $(READY) ## the benchmarks: ratios measured in one run

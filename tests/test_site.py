@@ -58,13 +58,16 @@ def test_mathjax_is_there_where_a_formula_is() -> None:
 def test_rules_that_no_page_can_use_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "styles").mkdir()
     path = tmp_path / "styles" / "a.css"
+    (tmp_path / "basic.css").write_text("i{x:0}")
     path.write_text(
-        "@charset 'utf-8'; a{x:1} .used{x:2} .gone,.used .part{x:3} .gone .used{x:4} .used:not(.gone){x:5}"
+        "@charset 'utf-8'; @import '../basic.css'; a{x:1} .used{x:2} .gone,.used .part{x:3} .gone .used{x:4} "
+        ".used:not(.gone){x:5}"
         "@media print{.gone{x:6} .used{x:7}} @media screen{.gone{x:8}} @font-face{src:url(../fonts/f.woff2)}"
         ".used{background:url(data:image/png;base64,AA)}"
     )
     text = delivery.joined_styles([path], tmp_path, {"used", "part"})
-    assert re.findall(r"x:(\d)", text) == ["1", "2", "3", "5", "7"]
+    assert re.findall(r"x:(\d)", text) == ["0", "1", "2", "3", "5", "7"]
+    assert "@import" not in text
     assert "url(fonts/f.woff2)" in text
     assert "url(data:image/png;base64,AA)" in text
     assert "screen" not in text
@@ -87,6 +90,13 @@ def test_the_root_page_reads_as_the_first_page() -> None:
         "./", "notebooks/a.html#x", "book/b.html", "#c", "_static/d.svg", "https://arxiv.org/abs/1",
         "_static/card.png",
     ]  # fmt: skip
+
+
+def test_the_first_page_has_the_books_title_once() -> None:
+    assert sharing.once_titled("<title>A book &#8212; A book</title>") == "<title>A book</title>"
+    assert (
+        sharing.once_titled("<title>A page &#8212; A book</title>") == "<title>A page &#8212; A book</title>"
+    )
 
 
 def test_references_are_named_by_authors_and_year() -> None:

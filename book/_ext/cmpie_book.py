@@ -14,6 +14,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +123,11 @@ def insert_generated(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = json.dumps(notebook)
 
 
+def clear_source_pages(app: Sphinx) -> None:
+    """Pages of modules that are gone do not stay behind."""
+    shutil.rmtree(Path(app.outdir) / "source", ignore_errors=True)
+
+
 def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     """One page for every module, as `sphinx.ext.viewcode` does for what autodoc imports."""
     if app.builder.name != "html":
@@ -159,6 +165,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_transform(InlineDrawings)
     app.connect("config-inited", only_with_an_address, priority=900)
     app.connect("builder-inited", report_gaps)
+    app.connect("builder-inited", clear_source_pages)
     app.connect("source-read", insert_generated)
     app.connect("env-get-outdated", generated_pages)
     app.connect("html-collect-pages", source_pages)

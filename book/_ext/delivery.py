@@ -74,7 +74,7 @@ def kept(rules: list[Any], words: set[str]) -> str:
             within = tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True)
             if inner := kept(within, words):
                 out.append(f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude)}{{{inner}}}")
-        elif rule.type == "at-rule" and rule.lower_at_keyword != "charset":
+        elif rule.type == "at-rule" and rule.lower_at_keyword not in ("charset", "import"):
             out.append(rule.serialize())
     return "\n".join(out)
 
@@ -91,10 +91,16 @@ def local_urls(text: str, path: Path, static: Path) -> str:
     return re.sub(r"url\(([^)]+)\)", moved, text)
 
 
+def with_imports(path: Path) -> list[Path]:
+    """A style sheet after those that it imports."""
+    names = re.findall(r"@import\s+(?:url\()?[\"']([^\"']+)", path.read_text("utf8"))
+    return [*(found for name in names for found in with_imports(path.parent / name)), path]
+
+
 def joined_styles(paths: list[Path], static: Path, words: set[str]) -> str:
-    """All style sheets as one, in their order."""
+    """All style sheets as one, in their order, with what they import."""
     parts = []
-    for path in paths:
+    for path in [found for named in paths for found in with_imports(named)]:
         rules = tinycss2.parse_stylesheet(path.read_text("utf8"), skip_comments=True, skip_whitespace=True)
         parts.append(local_urls(kept(rules, words), path, static))
     return "\n".join(parts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from sphinx.application import Sphinx
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from book.tools import citation
+
+PDF = citation.ROOT / "out" / "book.pdf"  # `make print` writes it
 
 
 def summary(doctree: nodes.document) -> str:
@@ -34,8 +37,6 @@ def summary(doctree: nodes.document) -> str:
 def describe(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Description, OpenGraph card, and a footer with version, date, licence and how to cite."""
     book, base = app.config.html_title, app.config.html_baseurl
-    if page == app.config.root_doc:
-        context["docstitle"] = ""  # its title is the book's
     title = html.escape(re.sub(r"<[^>]*>", "", context.get("title", "")) or book)
     words = html.escape(summary(doctree) if doctree else "") or f"{title}: a page of {book}."
     card = f"{base}_static/card.png" if base else context["pathto"]("_static/card.png", 1)
@@ -46,9 +47,10 @@ def describe(app: Sphinx, page: str, template: str, context: dict[str, Any], doc
     context["metatags"] = "\n".join([context.get("metatags", ""), *lines])
     said = citation.citation()
     cite = context["pathto"]("book/references").rstrip("#") + "#cite-this-book"
+    pdf = f' <a href="{context["pathto"]("book.pdf", 1)}">The book as a PDF</a>.' if PDF.is_file() else ""
     context["theme_extra_footer"] = (
         f"<p>Version {said['version']}, {said['date-released']}. Licence: {said['license']}. "
-        f'<a href="{cite}">Cite this book</a>.</p>'
+        f'<a href="{cite}">Cite this book</a>.{pdf}</p>'
     )
 
 
@@ -58,6 +60,11 @@ def lost_page(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
         start = app.builder.get_relative_uri("404", app.config.root_doc)
         body = f'<h1>No such page</h1><p>Nothing is here. <a href="{start}">Go to the first page</a>.</p>'
         yield "404", {"title": "No such page", "body": body}, "page.html"
+
+
+def once_titled(page: str) -> str:
+    """The first page, whose title is the book's: once, not twice."""
+    return re.sub(r"<title>(.*?) &#8212; \1</title>", r"<title>\1</title>", page)
 
 
 def at_the_root(page: str, folder: str) -> str:
@@ -88,8 +95,12 @@ def write_shared_pages(app: Sphinx, error: Exception | None) -> None:
         return
     site, base = Path(app.outdir), app.config.html_baseurl
     start = site / f"{app.config.root_doc}.html"
+    if PDF.is_file():
+        shutil.copy(PDF, site / "book.pdf")
     folder = start.parent.relative_to(site).as_posix()
-    (site / "index.html").write_text(at_the_root(start.read_text(encoding="utf8"), folder), encoding="utf8")
+    first = once_titled(start.read_text(encoding="utf8"))
+    start.write_text(first, encoding="utf8")
+    (site / "index.html").write_text(at_the_root(first, folder), encoding="utf8")
     if base:
         lost = site / "404.html"
         text = lost.read_text(encoding="utf8").replace("<head>", f'<head><base href="{base}" />')

@@ -73,6 +73,9 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const { name, value } of cell.attributes) if (name !== "scope") plain.setAttribute(name, value);
     cell.replaceWith(plain);
   });
+  all("th").filter((cell) => cell.querySelector(".math")).forEach((cell) => {
+    cell.setAttribute("aria-label", cell.textContent.replace(/\\[()]/g, "").trim());
+  });
   const side = document.querySelector(".bd-sidebar-primary");
   side?.setAttribute("role", "complementary");
   side?.setAttribute("aria-label", "Contents of the book");

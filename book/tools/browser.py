@@ -179,6 +179,26 @@ class Browser:
                 **text,
             )
 
+    def click(self, x: float, y: float) -> None:
+        """Press and release the mouse at a place of the window."""
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            buttons = {"button": "left", "clickCount": 1} if kind != "mouseMoved" else {}
+            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, **buttons)
+
+    def picture(self, box: list[float]) -> str:
+        """A picture of a part of the page (x, y, width, height), as base64."""
+        clip = dict(zip(("x", "y", "width", "height"), box, strict=True)) | {"scale": 1}
+        return self.send("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)[
+            "data"
+        ]
+
+    def screenshots(self, path: Path, slice_height: int = 4000) -> None:
+        """Pictures of the whole page, one below the other: PATH-0.png, PATH-1.png, ..."""
+        width, tall = self.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+        for number, top in enumerate(range(0, tall, slice_height)):
+            data = self.picture([0, top, width, min(slice_height, tall - top)])
+            path.with_name(f"{path.name}-{number}.png").write_bytes(base64.b64decode(data))
+
     def screenshot(self, path: Path, limit: int = 6000) -> None:
         """A picture of the page, down to `limit` pixels."""
         width, height, tall = self.evaluate(
@@ -194,9 +214,9 @@ class Browser:
         path.write_bytes(base64.b64decode(data))
 
     def pdf(self, path: Path) -> None:
-        """Print the page to a PDF on A4."""
+        """Print the page to a tagged PDF on A4, with an outline."""
         data = self.send(
             "Page.printToPDF", paperWidth=8.27, paperHeight=11.69, printBackground=True, timeout=300,
-            marginTop=0.6, marginBottom=0.6, marginLeft=0.6, marginRight=0.6,
+            preferCSSPageSize=True, generateDocumentOutline=True, generateTaggedPDF=True,
         )["data"]  # fmt: skip
         path.write_bytes(base64.b64decode(data))

@@ -1,22 +1,55 @@
-// Runs in every page that check_site.py opens; its value is a list of complaints.
-(() => {
+// Runs in every page that check_site.py opens; its value is a list of complaints about what a reader sees.
+(async () => {
   const problems = [], all = (css) => [...document.querySelectorAll(css)];
   const say = (node) => (node.outerHTML || "").slice(0, 120).replace(/\s+/g, " ");
+  const WIDE = 1200, SMALLEST = 9, SHRUNK = 0.6; // pixels of a window; pixels of a letter; a figure's scale at which 10 points are 9 pixels
+  const images = all("img");
+  images.forEach((image) => { image.loading = "eager"; });
+  await Promise.all(images.map((image) => image.decode().catch(() => null)));
+
   for (const m of all("span.math, div.math")) if (!m.querySelector("mjx-container")) problems.push("maths not drawn: " + say(m));
   for (const m of all("mjx-merror, [data-mjx-error]")) problems.push("maths error: " + m.textContent.slice(0, 80));
-  for (const i of all("img")) if (!i.complete || !i.naturalWidth) problems.push("picture not loaded: " + say(i));
+  for (const i of images) if (!i.complete || !i.naturalWidth) problems.push("picture not loaded: " + say(i));
   for (const i of all("article img")) if (!(i.getAttribute("alt") || "").trim()) problems.push("no alternative text: " + say(i));
   for (const s of all("article .diagram svg")) if (!s.getAttribute("aria-label")) problems.push("drawing without a label");
   for (const e of all("[data-explorer], .quiz")) if (e.dataset.drawn !== "yes") problems.push("not drawn: " + say(e));
-  for (const s of all('script[type="application/vnd.jupyter.widget-view+json"]'))
-    if (!s.parentElement.querySelector(".jupyter-widgets, .widget-subarea")) problems.push("widget not drawn: " + say(s));
+  for (const v of all("article video")) {
+    if (!v.hasAttribute("poster")) problems.push("a clip without a poster: " + say(v));
+    if (!v.querySelector("track[kind=captions]") && !v.textTracks.length) problems.push("a clip without captions: " + say(v));
+  }
+
+  // The page itself does not scroll sideways; boxes that do show it, and none cuts what is in it.
   const root = document.scrollingElement;
   if (root.scrollWidth > innerWidth + 1) {
-    const wide = all("main *").filter((n) => n.getBoundingClientRect().right > innerWidth + 1 && !n.closest(
-      "pre, .wide, .pst-scrollable-table-container, .cell_output > .output, div.math, mjx-container")).slice(0, 3).map(say);
-    problems.push(`scrolls sideways: ${root.scrollWidth} > ${innerWidth}: ${wide.join(" | ")}`);
+    const wide = all("main *").filter((n) => n.getBoundingClientRect().right > innerWidth + 1 && !n.closest(".scrolls")).slice(0, 3);
+    problems.push(`scrolls sideways: ${root.scrollWidth} > ${innerWidth}: ${wide.map(say).join(" | ")}`);
   }
+  for (const box of all("article *:not(mjx-container *):not(svg *):not(video)")) {
+    if (box.scrollWidth <= box.clientWidth + 1 || !box.clientWidth || !box.checkVisibility() || box.matches("input, select, option, span.math, mjx-assistive-mml, .visually-hidden, .sr-only")) continue;
+    const flow = getComputedStyle(box).overflowX;
+    if (flow === "visible") continue;
+    if (flow === "hidden" || flow === "clip") problems.push(`cut at its edge: ${say(box)}`);
+    else if (!box.classList.contains("scrolls")) problems.push(`scrolls sideways without a sign: ${say(box)}`);
+    else if (innerWidth > WIDE && box.matches("pre, mjx-container, div.math, .ledger")) problems.push(`over the edge of a wide window: ${say(box)}`);
+  }
+
+  for (const formula of all("article span.math mjx-math"))
+    if (formula.getBoundingClientRect().right > document.querySelector("article").getBoundingClientRect().right + 2) problems.push("cut at the edge: a formula in the text: " + formula.closest(".math").textContent.slice(0, 60));
+
+  // Words in pictures can be read.
+  for (const text of all("article svg text")) {
+    if (!text.textContent.trim() || !text.checkVisibility()) continue;
+    const size = parseFloat(getComputedStyle(text).fontSize) * Math.abs(text.getScreenCTM()?.d ?? 1);
+    if (size < SMALLEST) problems.push(`letters of ${size.toFixed(1)} pixels in a drawing: ${text.textContent.slice(0, 30)}`);
+  }
+  for (const image of all("article figure img")) {
+    const scale = image.getBoundingClientRect().width / image.naturalWidth;
+    if (image.naturalWidth > 400 && image.checkVisibility() && scale < SHRUNK) problems.push(`a figure shrunk to ${scale.toFixed(2)}: ${say(image)}`);
+  }
+
   const h1 = all("article h1").length;
   if (h1 !== 1 && !location.pathname.match(/(search|genindex)\.html$/)) problems.push(`${h1} headings of level 1`);
+  for (const [css, what] of [["title", "title"], ['meta[name="description"]', "description"], ['meta[property="og:image"]', "picture for a shared link"]])
+    if (!document.querySelector(css)) problems.push(`no ${what}`);
   return problems;
 })()

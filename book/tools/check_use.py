@@ -1,0 +1,112 @@
+"""What check_site.py does with an open page: keys, mouse, focus, ink at the edge of formulas, paper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from book.tools.browser import Browser
+
+# What a key press must change: css of the part, css of the control within, keys, JavaScript of its state.
+DRAWN = "[...part.querySelectorAll('svg, .bars, output, table, .said')].map((n) => n.outerHTML).join()"
+ANSWERS = [
+    ("[data-explorer]", "input[type=range]", ["End", "Home"], DRAWN),
+    (".quiz", "li button", ["Enter"], "part.innerHTML"),
+]
+FOCUS = """(() => { const node = document.activeElement, style = getComputedStyle(node);
+  if (node === document.body) return null;
+  const line = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+  return line || style.boxShadow !== 'none' ? '' : node.outerHTML.slice(0, 100); })()"""
+EQUATIONS = """[...document.querySelectorAll('div.math > mjx-container:not(.scrolls)')].map((m) => {
+  const r = m.getBoundingClientRect();
+  return [r.x + scrollX, r.y + scrollY - 6, r.width, r.height + 12]; })"""
+OPEN_INK = """(() => { const s = document.createElement('style'); s.id = 'ink';
+  s.textContent = 'div.math, div.math mjx-container { overflow: visible !important }';
+  document.head.append(s); })()"""
+PAPER = """(() => { window.dispatchEvent(new Event('beforeprint')); const problems = [];
+  for (const fold of document.querySelectorAll('article details')) {
+    if (!fold.open) problems.push('a fold stays closed on paper');
+    for (const part of fold.children) {
+      const style = getComputedStyle(part);
+      if (part.tagName !== 'SUMMARY' && (style.opacity !== '1' || style.animationName !== 'none'))
+        problems.push('a fold is empty on paper: ' + part.outerHTML.slice(0, 80)); } }
+  for (const box of document.querySelectorAll('.explorer .control, article video, .scroll-hint'))
+    if (box.checkVisibility()) problems.push('on paper: ' + box.outerHTML.slice(0, 80));
+  return problems; })()"""
+
+
+def said_or_drawn(browser: Browser, part: str, state: str) -> Any:
+    return browser.evaluate(f"(() => {{ {part} return {state}; }})()")
+
+
+def check_keyboard(browser: Browser) -> list[str]:
+    """Press keys in every explorer and quiz; something must change."""
+    problems = []
+    for css, control, keys, state in ANSWERS:
+        for index in range(browser.evaluate(f"document.querySelectorAll({css!r}).length")):
+            part = f"const part = document.querySelectorAll({css!r})[{index}];"
+            find = f"const c = part.querySelector({control!r}); c?.focus(); return !!c;"
+            if not browser.evaluate(f"(() => {{ {part} {find} }})()"):
+                if css != "[data-explorer]":
+                    problems.append(f"{css} {index}: no {control}")
+                continue
+            seen = {said_or_drawn(browser, part, state)} if len(keys) == 1 else set()
+            for key in keys:
+                browser.press(key)
+                seen.add(said_or_drawn(browser, part, state))
+            if len(seen) < 2:
+                problems.append(f"{css} {index} does not answer to the keyboard")
+    return problems
+
+
+def check_mouse(browser: Browser) -> list[str]:
+    """Move every explorer's slider with the mouse; something must change."""
+    problems = []
+    for index in range(browser.evaluate("document.querySelectorAll('[data-explorer]').length")):
+        part = f"const part = document.querySelectorAll('[data-explorer]')[{index}];"
+        box = browser.evaluate(
+            f"(() => {{ {part} const c = part.querySelector('input[type=range]'); if (!c) return null;"
+            " c.scrollIntoView({block: 'center', behavior: 'instant'}); const r = c.getBoundingClientRect();"
+            " return [r.x, r.y + r.height / 2, r.width]; })()"
+        )
+        if box is None:
+            continue
+        seen = set()
+        for share in (0.05, 0.95):
+            browser.click(box[0] + share * box[2], box[1])
+            seen.add(said_or_drawn(browser, part, DRAWN))
+        if len(seen) < 2:
+            problems.append(f"explorer {index} does not answer to the mouse")
+    return problems
+
+
+def check_focus(browser: Browser, stops: int = 14) -> list[str]:
+    """Walk through the page's first places with the tabulator; each must show that it has the focus."""
+    browser.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
+    unseen = []
+    for _ in range(stops):
+        browser.press("Tab")
+        if found := browser.evaluate(FOCUS):
+            unseen.append(f"focus cannot be seen: {found}")
+    return unseen
+
+
+def check_ink(browser: Browser) -> list[str]:
+    """Formulas whose ink is cut at the edge of their box: they look different when it is not."""
+    boxes = browser.evaluate(EQUATIONS)
+    before = [browser.picture(box) for box in boxes]
+    browser.evaluate(OPEN_INK)
+    if browser.evaluate(EQUATIONS) != boxes:
+        return ["formulas move when nothing is cut"]
+    after = [browser.picture(box) for box in boxes]
+    browser.evaluate("document.getElementById('ink').remove()")
+    return [
+        f"ink of formula {n} is cut" for n, (a, b) in enumerate(zip(before, after, strict=True)) if a != b
+    ]
+
+
+def check_paper(browser: Browser) -> list[str]:
+    """What paper would show: every fold open and filled, nothing that only a screen can use."""
+    browser.send("Emulation.setEmulatedMedia", media="print")
+    problems = browser.evaluate(PAPER)
+    browser.send("Emulation.setEmulatedMedia", media="")
+    return sorted(set(problems))
