@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
+import torch
 from torch import nn
 
 from cmpie_lite.data.llp_sim import SMALL, simulate_split
 from cmpie_lite.data.store import Split
+from cmpie_lite.model import ParseOutput
 from cmpie_lite.support.fields import override
 from cmpie_lite.training.loop import load_model
 
@@ -40,7 +42,18 @@ def small_model(name: str) -> nn.Module:
     """
     if name not in STORED:
         raise ValueError(f"name = {name!r}, expected one of {', '.join(STORED)}.")
-    return load_model(stored(f"{name}.safetensors"))[0]
+    usual = torch.get_default_dtype()  # chapters that prove things compute in float64
+    torch.set_default_dtype(torch.float32)
+    try:
+        return load_model(stored(f"{name}.safetensors"))[0]
+    finally:
+        torch.set_default_dtype(usual)
+
+
+def parse_clips(name: str, clips: Split) -> ParseOutput:
+    """What a small trained model says of some clips, attention weights included."""
+    with torch.inference_mode():
+        return small_model(name)(clips.audio, clips.visual_2d, clips.visual_3d)
 
 
 def small_clips(count: int = 200) -> Split:
