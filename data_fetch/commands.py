@@ -57,7 +57,11 @@ def run_videos(args: argparse.Namespace) -> int:
 
 
 def run_extract(args: argparse.Namespace) -> int:
-    from data_fetch.extract.videos import MANIFEST, ExtractionRecipe, extract_many
+    import torch
+
+    from data_fetch.extract.quick import has_bfloat16
+    from data_fetch.extract.recipe import ExtractionRecipe
+    from data_fetch.extract.videos import MANIFEST, extract_many
     from data_fetch.layout import read_origin
 
     paths, absent = _chosen(args.videos, args.ids)
@@ -71,9 +75,12 @@ def run_extract(args: argparse.Namespace) -> int:
         start=args.start,
         silent_audio=args.silent_audio,
         batch_size=args.batch_size,
+        precision=args.precision,
     )
     if args.weights != "published":
         print(f"WARNING: {args.weights} extractors: the features are NOT those a trained model expects.")
+    if args.precision == "bfloat16" and not has_bfloat16(torch.device(args.device)):
+        print("WARNING: this processor has no bfloat16 of its own: float32 is faster here.")
     source = args.source or read_origin(paths[0].parent / SOURCE_FILE) or "own videos"
     alone = len(paths) == 1 and args.scheduler is None and args.workers is None
     workers = 0 if alone else args.workers

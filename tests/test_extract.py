@@ -22,6 +22,7 @@ from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.support import workers
 from data_fetch.__main__ import main
 from data_fetch.extract import videos as batch
+from data_fetch.extract.recipe import ExtractionRecipe
 from data_fetch.extract.results import feature_paths, is_done, video_id, write_features
 from data_fetch.extract.video import (
     Clip,
@@ -32,7 +33,7 @@ from data_fetch.extract.video import (
     visual_2d_features,
     visual_3d_features,
 )
-from data_fetch.extract.videos import COLUMNS, MANIFEST, ExtractionRecipe, extract_many
+from data_fetch.extract.videos import COLUMNS, MANIFEST, extract_many
 from data_fetch.extract.weights import Networks, load_networks
 from data_fetch.layout import LAYOUT, SOURCE_FILE
 from data_fetch.render.clips import render_set
@@ -84,15 +85,15 @@ def test_the_real_networks_on_the_sample_clip(shared: Path) -> None:
     networks = load_networks("random", seed=3)
     whole = read_clip(shared / "llp" / "BjCEufrlXm4.mp4")
     clip = Clip(whole.cropped[:2], whole.squashed[:8], whole.waveform[:16_000], ())
-    audio, visual_2d = audio_features(clip, networks), visual_2d_features(clip, networks, batch_size=2)
-    visual_3d = visual_3d_features(clip, networks)
+    (audio,), (visual_2d,) = audio_features([clip], networks), visual_2d_features([clip], networks, 2)
+    (visual_3d,) = visual_3d_features([clip], networks)
     for array, shape in ((audio, (1, 128)), (visual_2d, (2, 2048)), (visual_3d, (1, 512))):
         assert array.shape == shape
         assert array.dtype == np.float32
         assert array.min() >= 0.0
         assert 0.0 < array.max() < 1e4
-    np.testing.assert_array_equal(audio, audio_features(clip, networks))
-    alone = visual_2d_features(Clip(clip.cropped[1:], clip.squashed, clip.waveform, ()), networks)
+    np.testing.assert_array_equal(audio, audio_features([clip], networks)[0])
+    (alone,) = visual_2d_features([Clip(clip.cropped[1:], clip.squashed, clip.waveform, ())], networks)
     np.testing.assert_allclose(alone[0], visual_2d[1], rtol=1e-4, atol=1e-4)
 
 

@@ -17,8 +17,9 @@ import pytest
 
 from cmpie_lite.data.annotations import read_annotations
 from cmpie_lite.errors import DataError
+from data_fetch.extract.recipe import ExtractionRecipe
 from data_fetch.extract.results import is_done
-from data_fetch.extract.videos import COLUMNS, ExtractionRecipe, extract_many
+from data_fetch.extract.videos import COLUMNS, extract_many
 from data_fetch.fetch.archives import extract_features
 from data_fetch.layout import LAYOUT, array_fault
 from data_fetch.render.clips import render_set

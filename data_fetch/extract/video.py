@@ -7,6 +7,7 @@ visual_3d  (10, 512)   R(2+1)D-18, one clip of 8 frames per second
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -71,13 +72,20 @@ def extract_video(
     Raises:
         DataError: not a video, truncated, too short, without sound; the message says which and what to do.
     """
-    clip = read_clip(Path(path), start, silent_audio)
-    return VideoFeatures(
-        audio=audio_features(clip, networks),
-        visual_2d=visual_2d_features(clip, networks, batch_size),
-        visual_3d=visual_3d_features(clip, networks),
-        notes=clip.notes,
+    return features_of([read_clip(Path(path), start, silent_audio)], networks, batch_size)[0]
+
+
+def features_of(clips: Sequence[Clip], networks: Networks, batch_size: int = 16) -> list[VideoFeatures]:
+    """Features of some clips, which pass through the networks together."""
+    arrays = (
+        audio_features(clips, networks),
+        visual_2d_features(clips, networks, batch_size),
+        visual_3d_features(clips, networks),
     )
+    each = zip(clips, *arrays, strict=True)
+    return [
+        VideoFeatures(audio, visual_2d, visual_3d, clip.notes) for clip, audio, visual_2d, visual_3d in each
+    ]
 
 
 def read_clip(path: Path, start: float = 0.0, silent_audio: bool = False) -> Clip:
@@ -139,24 +147,33 @@ def normalize(frames: Tensor, moments: tuple[tuple[float, ...], tuple[float, ...
     return (frames.permute(0, 3, 1, 2).float() / 255.0 - mean) / deviation
 
 
-@torch.inference_mode()
-def audio_features(clip: Clip, networks: Networks) -> np.ndarray:
-    """VGGish embeddings, float32 (10, 128)."""
-    patches = log_mel(torch.from_numpy(clip.waveform)).to(networks.device)
-    return networks.audio(patches).cpu().numpy()
+def on_device(arrays: Sequence[np.ndarray], device: torch.device) -> Tensor:
+    """Arrays joined along their first axis, on a device; a GPU gets them from pinned memory."""
+    tensor = torch.from_numpy(np.concatenate(arrays) if len(arrays) > 1 else arrays[0])
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 @torch.inference_mode()
-def visual_2d_features(clip: Clip, networks: Networks, batch_size: int = 16) -> np.ndarray:
-    """ResNet-152 features, float32 (80, 2048), computed in batches of frames."""
-    batches = torch.from_numpy(clip.cropped).split(batch_size)
-    parts = [networks.visual_2d(normalize(b.to(networks.device), IMAGENET)) for b in batches]
-    return torch.cat(parts).cpu().numpy()
+def audio_features(clips: Sequence[Clip], networks: Networks) -> np.ndarray:
+    """VGGish embeddings, float32 (N, 10, 128)."""
+    patches = torch.cat([log_mel(torch.from_numpy(clip.waveform)) for clip in clips])
+    embedded = networks.audio(patches.to(networks.device))
+    return embedded.unflatten(0, (len(clips), -1)).cpu().numpy()
 
 
 @torch.inference_mode()
-def visual_3d_features(clip: Clip, networks: Networks) -> np.ndarray:
-    """R(2+1)D-18 features, float32 (10, 512), of ten clips of 8 frames."""
-    frames = normalize(torch.from_numpy(clip.squashed).to(networks.device), KINETICS)
-    clips = frames.unflatten(0, (-1, FRAMES_PER_SEGMENT)).transpose(1, 2)
-    return networks.visual_3d(clips).cpu().numpy()
+def visual_2d_features(clips: Sequence[Clip], networks: Networks, batch_size: int = 16) -> np.ndarray:
+    """ResNet-152 features, float32 (N, 80, 2048), computed in batches of frames."""
+    frames = on_device([clip.cropped for clip in clips], networks.device)
+    parts = [networks.visual_2d(normalize(batch, IMAGENET)) for batch in frames.split(batch_size)]
+    return torch.cat(parts).unflatten(0, (len(clips), -1)).cpu().numpy()
+
+
+@torch.inference_mode()
+def visual_3d_features(clips: Sequence[Clip], networks: Networks) -> np.ndarray:
+    """R(2+1)D-18 features, float32 (N, 10, 512): each second is a clip of 8 frames."""
+    frames = normalize(on_device([clip.squashed for clip in clips], networks.device), KINETICS)
+    seconds = frames.unflatten(0, (-1, FRAMES_PER_SEGMENT)).transpose(1, 2)
+    return networks.visual_3d(seconds).unflatten(0, (len(clips), -1)).cpu().numpy()

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -23,6 +22,8 @@ from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.support.extras import need
 from cmpie_lite.support.files import sweep
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
+from data_fetch.extract.ahead import Outcome, extract_ahead
+from data_fetch.extract.recipe import ExtractionRecipe, check_recipe, networks_of
 from data_fetch.extract.results import (
     MADE_OF,
     check_maker,
@@ -32,58 +33,11 @@ from data_fetch.extract.results import (
     write_features,
 )
 from data_fetch.extract.video import extract_video
-from data_fetch.extract.weights import KINDS, Networks, load_networks, published_path
 from data_fetch.layout import LAYOUT, SOURCE_FILE, claim, feature_files
-from data_fetch.sources import WEIGHTS
 from data_fetch.tables import merge_rows, read_rows
 
 MANIFEST: Final = "manifest.csv"
 COLUMNS: Final = ("id", "status", "notes")  # status: ok, refused (the file's fault), failed (the machine's)
-
-
-@dataclass(frozen=True)
-class ExtractionRecipe:
-    """How features are made; the same for every video of a folder.
-
-    Raises:
-        DataError: a number that cannot be.
-    """
-
-    weights: str = "published"
-    seed: int = 0
-    device: str = "cpu"
-    folder: Path | None = None
-    start: float = 0.0
-    silent_audio: bool = False
-    batch_size: int = 16
-    threads: int = 0  # of torch in each process; 0 leaves torch's own choice
-
-    def __post_init__(self) -> None:
-        for name, holds, expected in (
-            ("seed", 0 <= self.seed < 2**63, "0 to 2**63 - 1"),
-            ("start", 0 <= self.start < float("inf"), "seconds >= 0"),
-            ("batch_size", self.batch_size >= 1, "at least one frame"),
-            ("threads", self.threads >= 0, "0 or more"),
-        ):
-            if not holds:
-                raise DataError(f"{name} = {getattr(self, name)!r}, expected {expected}.")
-
-    def describe(self, source: str) -> str:
-        """What features made in this way of `source` are, in a line without what goes without saying."""
-        text = source
-        if self.start:
-            text += f", from {float(self.start)} s on"
-        if self.silent_audio:
-            text += ", silent where they have no sound"
-        if self.weights != "published":
-            text += f", RANDOM extractors ({self.weights}, seed {self.seed})"
-        return text
-
-
-@lru_cache(maxsize=1)
-def _networks(weights: str, seed: int, device: str, folder: Path | None) -> Networks:
-    """One set of networks per process, however many videos it sees."""
-    return load_networks(weights, device, seed, folder)
 
 
 def extract_one(path: Path, out: Path, recipe: ExtractionRecipe) -> dict[str, str]:
@@ -93,31 +47,48 @@ def extract_one(path: Path, out: Path, recipe: ExtractionRecipe) -> dict[str, st
         DataError: a package or weights that cannot be had.
         WriteError: the arrays cannot be written.
     """
-    name = video_id(path)
-    row = {"id": name, "status": "ok", "notes": ""}
-    try:
-        content = content_of(path)
-        check_maker(out, name, path, content)
-    except DataError as error:
-        return row | {"status": "refused", "notes": str(error)}
-    if is_done(out, name):
+    row, content = _begin(path, out)
+    if content is None:
         return row
     need("av", "extract")  # outside of the block below: it is no fault of the video's
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    networks = _networks(recipe.weights, recipe.seed, recipe.device, recipe.folder)
+    networks = networks_of(recipe)
+    outcome: Outcome
     try:
-        features = extract_video(
+        outcome = extract_video(
             path,
             networks,
             start=recipe.start,
             silent_audio=recipe.silent_audio,
             batch_size=recipe.batch_size,
         )
-        write_features(out, name, features, path, content)
+    except DataError as error:
+        outcome = error
+    return _end(row, out, path, content, outcome)
+
+
+def _begin(path: Path, out: Path) -> tuple[dict[str, str], str | None]:
+    """A video's row of the manifest, and the digest of its content where it is to be extracted."""
+    name = video_id(path)
+    row = {"id": name, "status": "ok", "notes": ""}
+    try:
+        content = content_of(path)
+        check_maker(out, name, path, content)
+    except DataError as error:
+        return row | {"status": "refused", "notes": str(error)}, None
+    return row, None if is_done(out, name) else content
+
+
+def _end(row: dict[str, str], out: Path, path: Path, content: str, outcome: Outcome) -> dict[str, str]:
+    """Write what was extracted, or say why there is nothing."""
+    try:
+        if isinstance(outcome, DataError):
+            raise outcome
+        write_features(out, row["id"], outcome, path, content)
     except DataError as error:
         return row | {"status": "refused", "notes": str(error)}
-    return row | {"notes": "; ".join(features.notes)}
+    return row | {"notes": "; ".join(outcome.notes)}
 
 
 def extract_many(
@@ -137,7 +108,7 @@ def extract_many(
         out: folder of the official layout.
         recipe: networks and options.
         workers: processes of the local cluster, at least 0; 0 works in this process, None takes one per two
-            cores, or one for a GPU.
+            cores. On a GPU, None works in this process too, and decodes the next videos meanwhile.
         scheduler: address of a running Dask scheduler, "tcp://host:8786", in place of a local cluster.
         source: what the videos are; written beside the features, with a warning where weights are random.
         progress: show a bar with rate and time left.
@@ -153,7 +124,7 @@ def extract_many(
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"{len(twice)} ids come from several files, first {twice[0]!r}. Give one of each.")
-    _check_recipe(recipe, local=scheduler is None)
+    check_recipe(recipe, local=scheduler is None)
     # With --silent-audio only videos join that were refused before: what is there stays as it is.
     without = replace(recipe, silent_audio=False).describe(source)
     occupied = any(feature_files(out))
@@ -164,7 +135,10 @@ def extract_many(
     rows: dict[str, dict[str, str]] = {}
     try:
         with ExitStack() as stack:
-            if todo and (workers != 0 or scheduler is not None):
+            on_gpu = recipe.device.startswith("cuda") and not workers
+            if todo and scheduler is None and on_gpu:
+                outcomes = _ahead(todo, out, recipe)
+            elif todo and (workers != 0 or scheduler is not None):
                 outcomes = _on_dask(stack, todo, out, recipe, workers, scheduler)
             else:
                 outcomes = _here(todo, out, recipe)
@@ -195,23 +169,25 @@ def _here(
             yield path, _failure(path, error)
 
 
+def _ahead(
+    videos: Sequence[Path], out: Path, recipe: ExtractionRecipe
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Rows of the videos, in this process: the next ones are decoded while a GPU is busy with the last."""
+    begun = {path: _begin(path, out) for path in videos}
+    yield from ((path, row) for path, (row, content) in begun.items() if content is None)
+    todo = [path for path, (_, content) in begun.items() if content is not None]
+    for path, outcome in extract_ahead(todo, networks_of(recipe), recipe):
+        row, content = begun[path]
+        try:
+            yield path, _end(row, out, path, content or "", outcome)
+        except (WriteError, OSError) as error:
+            yield path, _failure(path, error)
+
+
 def _failure(path: Path, error: BaseException) -> dict[str, str]:
     """The row of a video that could not be had for no fault of its own."""
     reason = f"{type(error).__name__}: {error}".splitlines()[0]
     return {"id": video_id(path), "status": "failed", "notes": reason}
-
-
-def _check_recipe(recipe: ExtractionRecipe, *, local: bool) -> None:
-    """Find out now, not once per video, that a package, weights or a device cannot be had."""
-    if local:
-        need("av", "extract")
-    if recipe.weights not in KINDS:
-        raise DataError(f"weights = {recipe.weights!r}, expected one of {', '.join(KINDS)}.")
-    if recipe.weights == "published":
-        for name in WEIGHTS:
-            published_path(name, recipe.folder)
-    if local:
-        load_networks("tiny", recipe.device)
 
 
 def _on_dask(
@@ -225,7 +201,7 @@ def _on_dask(
     """Rows as the videos end, in any order; the cluster and its client are closed with `stack`."""
     count = 1
     if scheduler is None:
-        count = min(len(videos), workers or (1 if recipe.device != "cpu" else threads_each(2)))
+        count = min(len(videos), workers or threads_each(2))
         recipe = replace(recipe, threads=recipe.threads or threads_each(count))
     client = stack.enter_context(dask_client("extract", processes=count, scheduler=scheduler or ""))
     tasks = {path: (path.absolute(), out.absolute(), recipe) for path in videos}

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.files import file_hash, part_folder, sweep, whole_file
 from data_fetch.extract import networks as arch
+from data_fetch.extract.quick import PRECISIONS, Quick
 from data_fetch.sources import WEIGHTS
 
 KINDS: Final = ("published", "random", "tiny")
@@ -42,6 +43,7 @@ def load_networks(
     device: str | torch.device = "cpu",
     seed: int = 0,
     folder: Path | None = None,
+    precision: str = "float32",
 ) -> Networks:
     """Build the three extractors.
 
@@ -52,12 +54,16 @@ def load_networks(
         device: where the networks live.
         seed: of the random weights.
         folder: where the published files lie or are put; torch.hub's own folder by default.
+        precision: "float32" or "bfloat16", of the networks' arithmetic; features are float32 in both.
 
     Raises:
-        DataError: unknown `weights`, a file that cannot be had, or one whose checksum or content is wrong.
+        DataError: unknown `weights` or `precision`; a file that cannot be had, or whose checksum or content
+            is wrong.
     """
     if weights not in KINDS:
         raise DataError(f"weights = {weights!r}, expected one of {', '.join(KINDS)}.")
+    if precision not in PRECISIONS:
+        raise DataError(f"precision = {precision!r}, expected one of {', '.join(PRECISIONS)}.")
     try:
         place = torch.device(device)
         torch.empty(0, device=place)
@@ -76,8 +82,7 @@ def load_networks(
         else:
             network.to_empty(device="cpu")
             randomize(network, seed)
-        network.to(place).eval().requires_grad_(False)
-    audio, visual_2d, visual_3d = built
+    audio, visual_2d, visual_3d = (Quick(network, precision).to(place) for network in built)
     return Networks(audio, visual_2d, visual_3d, weights == "published", place)
 
 

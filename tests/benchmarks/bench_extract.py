@@ -23,8 +23,9 @@ from typing import TypeVar
 import torch
 
 from data_fetch.extract.decode import CLIP_SECONDS, read_frames, read_waveform
+from data_fetch.extract.recipe import ExtractionRecipe, networks_of
 from data_fetch.extract.video import audio_features, read_clip, visual_2d_features, visual_3d_features
-from data_fetch.extract.videos import ExtractionRecipe, _networks, extract_many
+from data_fetch.extract.videos import extract_many
 from data_fetch.extract.weights import load_networks
 from data_fetch.render.clips import render_clip
 from data_fetch.render.scenes import make_scene
@@ -43,7 +44,7 @@ def clock(step: Callable[..., T], *arguments: object) -> tuple[T, float]:
 def shares(videos: list[Path], weights: str, device: str) -> dict[str, float]:
     """Seconds per step over all videos, in this process; one clip passes before the clock starts."""
     networks = load_networks(weights, device)
-    audio_features(read_clip(videos[0]), networks)
+    audio_features([read_clip(videos[0])], networks)
     spent: Counter[str] = Counter()
     for video in videos:
         _, sound = clock(read_waveform, video)
@@ -52,9 +53,9 @@ def shares(videos: list[Path], weights: str, device: str) -> dict[str, float]:
         spent["decode sound"] += sound
         spent["decode picture"] += picture
         spent["resize frames"] += reading - sound - picture
-        spent["log-mel and VGGish"] += clock(audio_features, clip, networks)[1]
-        spent["ResNet-152"] += clock(visual_2d_features, clip, networks)[1]
-        spent["R(2+1)D-18"] += clock(visual_3d_features, clip, networks)[1]
+        spent["log-mel and VGGish"] += clock(audio_features, [clip], networks)[1]
+        spent["ResNet-152"] += clock(visual_2d_features, [clip], networks)[1]
+        spent["R(2+1)D-18"] += clock(visual_3d_features, [clip], networks)[1]
     return spent
 
 
@@ -80,7 +81,7 @@ def on_dask(videos: list[Path], recipe: ExtractionRecipe, workers: int, folder: 
 
 def _warm(recipe: ExtractionRecipe) -> None:
     torch.set_num_threads(recipe.threads)
-    _networks(recipe.weights, recipe.seed, recipe.device, recipe.folder)
+    networks_of(recipe)
 
 
 def main() -> None:
