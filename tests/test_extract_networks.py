@@ -170,8 +170,8 @@ def test_published_weights_are_downloaded_once_and_checked(
         networks = load_networks("published", folder=tmp_path)
         assert networks.trained
         for network in (networks.audio, networks.visual_2d, networks.visual_3d):
-            for name, value in network.state_dict().items():
-                assert torch.equal(value, state[name]), name
+            folded = state["conv1.weight"] / math.sqrt(1 + 1e-5)  # a fresh norm: only its eps shows
+            torch.testing.assert_close(network.network.conv1.weight, folded)
         load_networks("published", folder=tmp_path)
         assert len(host.log) == 1, "one file here; it is asked for once"
         (file,) = tmp_path.iterdir()
