@@ -140,7 +140,7 @@ def test_a_verdict_has_the_colour_of_what_it_says(verdict: str, tone: str) -> No
 
 def test_the_audit_colours_each_of_its_verdicts() -> None:
     found = re.findall(r'class="verdict (\w+)"', audit.markdown())
-    assert found == [audit.tone(claim.verdict) for claim in audit.claims()]
+    assert found == [audit.tone(one.verdict) for one in audit.sentences()]
     assert {"holds", "fails"} <= set(found)
 
 
