@@ -1,4 +1,4 @@
-"""python -m cmpie_lite train | evaluate | parse | grid: what the notebooks do, without a notebook."""
+"""python -m cmpie_lite train | evaluate | parse | grid | controlled: what the notebooks do, without them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, get_args
 from cmpie_lite.data.llp_sim import SIZES
 from cmpie_lite.decoding import HANS, THRESHOLD, DecodeConfig, Gate
 from cmpie_lite.errors import ConfigError, DataError
-from cmpie_lite.experiments import grid
+from cmpie_lite.experiments import controlled, grid
 from cmpie_lite.experiments.parse import (
     cautions,
     event_table,
@@ -41,9 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = parser().parse_args(words)
     try:
-        if options.command == "grid":
+        if options.command in ("grid", "controlled"):
             command = shlex.join(["python", "-m", "cmpie_lite", *words])
-            return grid.run(options, assignments(options.set), command)
+            study = grid if options.command == "grid" else controlled
+            return study.run(options, assignments(options.set), command)
         return options.run(options)
     except (ValueError, OSError, GridError) as error:
         print(printable(f"cmpie_lite {options.command}: {error}"), file=sys.stderr)
@@ -81,7 +82,10 @@ def parser() -> argparse.ArgumentParser:
     four = commands.add_parser("grid", help="many systems and seeds, or readings, and a report of them")
     grid.add_words(four)
 
-    for command in (one, four):
+    five = commands.add_parser("controlled", help="one knob of LLP-sim at a time: when each block helps")
+    controlled.add_words(five)
+
+    for command in (one, four, five):
         command.add_argument("--epochs", type=int, default=DEFAULTS.epochs)
         command.add_argument("--precision", default=DEFAULTS.precision, help="float32, tf32 or bfloat16")
         add_set(command, "override config or recipe fields")
@@ -106,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
     three.add_argument("--output-dir", type=Path, default=Path("out/parse"))
     three.set_defaults(run=run_parse)
 
-    for command in (one, two, three, four):
+    for command in (one, two, three, four, five):
         command.add_argument("--device", default=DEFAULTS.device, help="auto, cpu, cuda, cuda:1 ...")
     return top
 

@@ -10,6 +10,7 @@ run at a time.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -52,16 +53,16 @@ class GridError(RuntimeError):
 
 
 @lru_cache(maxsize=1)
-def data_of(dataset: Any, data_dir: str, preset: Any) -> FeatureStore:
-    """The data of a job, kept by each worker from run to run."""
-    return open_data(Settings(dataset=dataset, data_dir=data_dir, preset=preset))
+def data_of(dataset: Any, data_dir: str, preset: Any, knobs: str) -> FeatureStore:
+    """The data of a job (its knobs as JSON), kept by each worker from run to run."""
+    return open_data(Settings(dataset=dataset, data_dir=data_dir, preset=preset, knobs=json.loads(knobs)))
 
 
 def run_job(job: Settings, threads: int) -> RunRecord:
     """Train and test one run where this is called; returns its record."""
     with ONE_AT_A_TIME:
         torch.set_num_threads(threads)
-        store = data_of(job.dataset, job.data_dir, job.preset)
+        store = data_of(job.dataset, job.data_dir, job.preset, json.dumps(dict(job.knobs)))
         return run_experiment(job, store)[0].record
 
 

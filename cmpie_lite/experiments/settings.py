@@ -12,6 +12,7 @@ from typing import Any, Literal
 import cmpie_lite
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.llp_sim import SIZES, simulate
+from cmpie_lite.data.llp_sim_config import SimConfig
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.data.store_files import MANIFEST, open_store
 from cmpie_lite.errors import ConfigError, DataError
@@ -25,6 +26,9 @@ JSON_EXAMPLES: dict[str, str] = {  # what papermill's -p passes on as text
     "seeds": "[1, 2, 3]",
     "systems": '["han", "cmpie"]',
     "overrides": '{"sa_axis": "channel", "heads": 4}',
+    "knobs": '{"corrupt": 0.2, "num_test": 2000}',
+    "study": '["corrupt", "place"]',
+    "readings": '["cma_form=projected"]',
 }
 
 
@@ -41,6 +45,7 @@ class RunSettings:
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     overrides: Mapping[str, Any] = field(default_factory=dict)
     output_dir: str = ""  # empty: out in the project
+    knobs: Mapping[str, Any] = field(default_factory=dict)  # fields of SimConfig that LLP-sim has otherwise
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -52,6 +57,18 @@ class RunSettings:
         named = isinstance(self.overrides, Mapping) and all(type(name) is str for name in self.overrides)
         require(self, "overrides", named, "names and values, such as {'heads': 4}")
         require(self, "device", is_device_name(self.device), DEVICES)
+        named = isinstance(self.knobs, Mapping) and all(type(name) is str for name in self.knobs)
+        require(self, "knobs", named, "names and values, such as {'corrupt': 0.2}")
+        _ = self.simulator
+
+    @property
+    def simulator(self) -> SimConfig:
+        """LLP-sim as the preset and the knobs make it.
+
+        Raises:
+            ConfigError: a knob is no field of SimConfig, or has an impossible value.
+        """
+        return override(SIZES[self.preset], self.knobs)
 
 
 @dataclass(frozen=True)
@@ -156,8 +173,9 @@ def known_fields(kind: type, names: Mapping[str, Any]) -> dict[str, Any]:
                 f"Parameters: {', '.join(known)}."
             )
     given = dict(names)
-    if given.get("overrides") == "":
-        given["overrides"] = {}
+    for name in ("overrides", "knobs"):
+        if given.get(name) == "":
+            given[name] = {}
     for name, example in JSON_EXAMPLES.items():
         if isinstance(given.get(name), str):
             try:
@@ -200,10 +218,16 @@ def open_data(settings: Settings) -> FeatureStore:
 
     Raises:
         DataError: if they ask for a packed store, and the folder holds none.
+        ConfigError: if they turn knobs of LLP-sim, and ask for a packed store.
     """
     folder = store_folder(settings)
+    if folder and settings.knobs:
+        raise ConfigError(
+            f"knobs = {dict(settings.knobs)!r} with the packed store in {folder}: knobs are LLP-sim's. "
+            "Leave them out, or set dataset to 'sim'."
+        )
     try:
-        return open_store(folder) if folder else simulate(SIZES[settings.preset])
+        return open_store(folder) if folder else simulate(settings.simulator)
     except DataError as error:
         given = settings.data_dir and f"data_dir = {settings.data_dir!r}: "
         raise DataError(f"{given}{error}") from error

@@ -1,0 +1,212 @@
+"""The controlled study: one knob of LLP-sim at a time, the rows of Table 2 on each level of it, paired.
+
+    python -m cmpie_lite controlled --study corrupt place --seeds 1 2 3 4 5 6 --test-videos 10000
+
+A simulator can answer what LLP cannot: when does a block help, when does it do nothing, when does it hurt?
+Beside scores it knows the mechanism, since it knows which segments are spoilt (`results.mechanism`). Runs
+land in the folders of every other run: start the same command again and it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from cmpie_lite.data.llp_sim import SIZES
+from cmpie_lite.data.llp_sim_config import SimConfig
+from cmpie_lite.data.llp_sim_latents import spoilt_segments
+from cmpie_lite.data.store import FeatureStore
+from cmpie_lite.errors import DataError
+from cmpie_lite.experiments.knobs import QUESTIONS, ControlledSettings, levels_of
+from cmpie_lite.experiments.record import RunRecord, read_predictions
+from cmpie_lite.experiments.run_many import run_grid
+from cmpie_lite.experiments.settings import Settings, known_fields, open_data, output_folder, run_folder
+from cmpie_lite.metrics import SCORES
+from cmpie_lite.results.analysis import analyse
+from cmpie_lite.results.mechanism import MEASURES, mechanism
+from cmpie_lite.results.pairing import paired
+from cmpie_lite.results.reports import frame_of, runs_frame, split_of
+from cmpie_lite.support.devices import check_device
+from cmpie_lite.support.fields import override
+from cmpie_lite.support.files import replace_file
+from cmpie_lite.training.loop import load_model
+
+KIND: Final = "controlled"
+SEEN_VIDEOS: Final = 1000  # test videos, at most, on which the mechanism is measured
+# Behaviour of a run, from its predictions: see `behaviour_of`.
+BEHAVIOUR: Final = ("full_audio", "full_visual", "timing_segment", "timing_event")
+
+
+# ---------- one condition ----------
+
+
+def behaviour_of(job: Settings, store: FeatureStore) -> dict[str, float]:
+    """Does a run parse, or tag whole clips? From its predictions on the test split.
+
+    full_audio, full_visual: share of the predicted events that span the clip (nan: none is predicted).
+    timing_segment, timing_event: Type@AV of the model less that of its own classes in all seconds.
+    """
+    tables = analyse(read_predictions(run_folder(job, store, job.seeds[0]))[0], store.test)
+    found = {}
+    for modality in ("audio", "visual"):
+        events = tables[f"{modality} durations"]["predicted"]
+        found[f"full_{modality}"] = float(events.iloc[-1] / events.sum()) if events.sum() else float("nan")
+    for level in ("segment", "event"):
+        score = tables["parts"][f"{level}_type"].astype(float)
+        found[f"timing_{level}"] = float(score["model"] - score["recognition alone"])
+    return found
+
+
+def mechanism_of(job: Settings, store: FeatureStore, spoilt: Bool[Tensor, "N M T"]) -> dict[str, float]:
+    """The measures of `results.mechanism` of a run's model on the first test videos."""
+    device, test = check_device(job.device), store.test
+    model, _ = load_model(run_folder(job, store, job.seeds[0]), device)
+    rows = slice(0, len(spoilt))
+    with torch.inference_mode():
+        features = (x[rows].to(device) for x in (test.audio, test.visual_2d, test.visual_3d))
+        weights = model(*features).weights
+    blocks = {name: x for name, x in weights.items() if name.startswith("sa.") or ".cma." in name}
+    wanted = {name: x.float().cpu() for name, x in blocks.items()}
+    return mechanism(wanted, spoilt)
+
+
+def run_condition(
+    settings: ControlledSettings, knobs: Mapping[str, Any], progress: bool
+) -> tuple[list[RunRecord], pd.DataFrame]:
+    """Run every row on one level of one knob; returns the records, and one row per run of all measures."""
+    rows = {name: [replace(job, knobs=knobs) for job in jobs] for name, jobs in settings.rows().items()}
+    jobs = [job for group in rows.values() for job in group]
+    store = open_data(jobs[0])
+    alone = check_device(settings.device).type == "cuda" and not settings.scheduler
+    records = run_grid(
+        jobs,
+        store,
+        workers=settings.workers,
+        scheduler=settings.scheduler,
+        together=settings.together or alone,
+        progress=progress,
+    )
+    ids = store.test.ids[:SEEN_VIDEOS]
+    spoilt = torch.from_numpy(spoilt_segments(ids, jobs[0].simulator))
+    names = [name for name, group in rows.items() for _ in group]
+    frame = runs_frame(records)
+    measured = [behaviour_of(job, store) | mechanism_of(job, store, spoilt) for job in jobs]
+    frame["system"] = names  # a reading is a row of its own
+    return records, pd.concat([frame, pd.DataFrame(measured)], axis=1)
+
+
+def compared(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Which rows are compared: each with HAN, SA's rows with the control that has two HANs and no SA, CM-PIE
+    with +Seg Attention (what CMA adds) and its readings with it."""
+    pairs = [(name, "han") for name in names]
+    pairs += [("segment_attention", "two_hans"), ("cmpie", "segment_attention")]
+    pairs += [(name, "cmpie") for name in names if name.startswith("cmpie ")]
+    return [(a, b) for a, b in pairs if a != b and a in names and b in names]
+
+
+# ---------- the report ----------
+
+
+def controlled_report(settings: ControlledSettings, command: str, *, progress: bool = True) -> dict[str, Any]:
+    """Run what is not there yet on every level of every knob, and report; or read what `stored` names.
+
+    Raises:
+        DataError: a stored report of something else. GridError: runs that failed; the others are kept.
+    """
+    if settings.stored:
+        return read_controlled(Path(settings.stored))
+    done: dict[SimConfig, tuple[list[RunRecord], pd.DataFrame]] = {}
+    records, conditions, runs, differences = [], [], [], []
+    for knob in settings.study:
+        for level in levels_of(knob, SIZES[settings.preset]):
+            turned = settings.condition(knob, level)
+            key = override(SIZES[settings.preset], turned)
+            if key not in done:  # knobs meet where none is turned
+                done[key] = run_condition(settings, turned, progress)
+            found, frame = done[key]
+            records += found
+            place = {"knob": knob, "level": level}
+            changed = ",".join(f"{name}={value}" for name, value in sorted(turned.items()))
+            first = frame.iloc[0]
+            conditions.append(place | {"set": changed, "sha256": first.digest, "videos": first.videos})
+            runs.append(frame.assign(**place))
+            pairs = [paired(frame, *pair) for pair in compared(list(settings.rows()))]
+            differences.append(pd.concat(pairs, ignore_index=True).assign(**place))
+    columns = ["knob", "level", "system", "changed", "seed", "best_epoch", *SCORES, *BEHAVIOUR, *MEASURES]
+    machines = [record["environment"] for record in records]
+    return {
+        "kind": KIND,
+        "source": records[0]["data"]["source"],
+        "preset": settings.preset,
+        "epochs": settings.epochs,
+        "seeds": sorted(settings.seeds),
+        "overrides": dict(settings.overrides),
+        "command": command,
+        "machine": "; ".join(
+            sorted({f"{e['device']}, {e['cores']} cores, torch {e['torch']}" for e in machines})
+        ),
+        "commits": sorted({str(e["commit"]) for e in machines}),
+        "finished": max(record["finished"] for record in records),
+        "conditions": split_of(pd.DataFrame(conditions)),
+        "runs": split_of(pd.concat(runs, ignore_index=True)[columns]),
+        "differences": split_of(pd.concat(differences, ignore_index=True)),
+    }
+
+
+def read_controlled(path: Path) -> dict[str, Any]:
+    """Read a stored report of the study. Raises DataError where the file holds none."""
+    try:
+        report = json.loads(path.read_text(encoding="utf8"))
+        if report["kind"] != KIND:
+            raise ValueError(f"its kind is {report['kind']!r}")
+        for name in ("conditions", "runs", "differences"):
+            frame_of(report[name])[["knob", "level"]]
+        return report
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} is no report of this study ({error}): python -m cmpie_lite controlled makes one."
+        ) from error
+
+
+# ---------- command line ----------
+
+
+def add_words(top: argparse.ArgumentParser) -> None:
+    """Add the words of `python -m cmpie_lite controlled` that no other command has."""
+    default = ControlledSettings()
+    knobs = "; ".join(f"{name}: {question}" for name, question in QUESTIONS.items())
+    top.add_argument("--study", nargs="+", default=list(default.study), help=f"knobs to turn. {knobs}")
+    top.add_argument("--systems", nargs="+", default=list(default.systems), help="rows of Table 2, or others")
+    top.add_argument("--readings", nargs="*", default=list(default.readings), metavar="FIELD=VALUE",
+                     help="CM-PIE by other readings, as rows more")  # fmt: skip
+    top.add_argument("--test-videos", type=int, default=default.test_videos)
+    top.add_argument("--seeds", type=int, nargs="+", default=list(default.seeds))
+    top.add_argument("--preset", default=default.preset, help=f"size of LLP-sim: {', '.join(SIZES)}")
+    top.add_argument("--workers", type=int, default=0, help="local processes; default: one per core")
+    top.add_argument("--scheduler", default="", help="address of a running Dask scheduler, tcp://host:8786")
+    top.add_argument("--together", action="store_true", help="all seeds of a row at once, in this process")
+    top.add_argument("--report", type=Path, help="where the report goes; default: when_it_helps.json in out")
+
+
+def run(options: argparse.Namespace, overrides: Mapping[str, Any], command: str) -> int:
+    """Run the study and write its report.
+
+    Raises:
+        ConfigError: impossible settings. GridError: runs that failed; the others are kept.
+    """
+    given = {f.name: getattr(options, f.name) for f in fields(ControlledSettings) if hasattr(options, f.name)}
+    settings = ControlledSettings(**known_fields(ControlledSettings, given | {"overrides": overrides}))
+    report = controlled_report(settings, command)
+    path = options.report or output_folder(settings.output_dir) / "when_it_helps.json"
+    replace_file(path, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
+    print(f"report: {path}")
+    return 0
