@@ -44,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command in ("grid", "controlled"):
             command = shlex.join(["python", "-m", "cmpie_lite", *words])
             study = grid if options.command == "grid" else controlled
+            if options.command == "controlled":
+                options.knobs = assignments(options.knobs, "--knobs")
             return study.run(options, assignments(options.set), command)
         return options.run(options)
     except (ValueError, OSError, GridError) as error:
@@ -89,6 +91,9 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--epochs", type=int, default=DEFAULTS.epochs)
         command.add_argument("--precision", default=DEFAULTS.precision, help="float32, tf32 or bfloat16")
         add_set(command, "override config or recipe fields")
+    for command in (one, five):
+        add_set(command, "fields of LLP-sim (SimConfig)", "--knobs")
+    for command in (one, four, five):
         command.add_argument("--output-dir", default="", help="of runs and reports; default: out")
     for command in (one, two, four):
         command.add_argument("--dataset", default=DEFAULTS.dataset, help="auto, sim or llp")
@@ -117,8 +122,8 @@ def parser() -> argparse.ArgumentParser:
 
 def run_train(options: argparse.Namespace) -> int:
     names = ("model", "epochs", "seeds", "precision", "output_dir", "dataset", "data_dir", "preset", "device")
-    overrides = assignments(options.set)
-    settings = settings_from({name: getattr(options, name) for name in names} | {"overrides": overrides})
+    given = {"overrides": assignments(options.set), "knobs": assignments(options.knobs, "--knobs")}
+    settings = settings_from({name: getattr(options, name) for name in names} | given)
     store = open_data(settings)
     print(banner(store.source, settings))
     for result in run_experiment(settings, store, progress=True):
@@ -172,28 +177,30 @@ def run_parse(options: argparse.Namespace) -> int:
     return 0
 
 
-def add_set(words: argparse.ArgumentParser, purpose: str) -> None:
-    """Add the option `--set NAME=VALUE ...`, which may be given more than once; `assignments` reads it."""
-    words.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help=purpose)
+def add_set(words: argparse.ArgumentParser, purpose: str, option: str = "--set") -> None:
+    """Add an option `--set NAME=VALUE ...`, which may be given more than once; `assignments` reads it."""
+    words.add_argument(option, nargs="+", action="extend", default=[], metavar="NAME=VALUE", help=purpose)
 
 
-def assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str, option: str = "--set") -> tuple[str, Any]:
     """ "heads=4" to ("heads", 4); values are JSON, and words that are not JSON are strings."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ConfigError(f"--set {text!r}, expected NAME=VALUE such as heads=4.")
+        raise ConfigError(f"{option} {text!r}, expected NAME=VALUE such as heads=4.")
     try:
         return name, json.loads(value)
     except ValueError:
         return name, value
 
 
-def assignments(texts: Sequence[str]) -> dict[str, Any]:
-    """What `--set` gives, name by name; a name twice is a mistake."""
-    pairs = [assignment(text) for text in texts]
+def assignments(texts: Sequence[str], option: str = "--set") -> dict[str, Any]:
+    """What `--set`, or another such option, gives, name by name; a name twice is a mistake."""
+    pairs = [assignment(text, option) for text in texts]
     names = [name for name, _ in pairs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(f"--set gives {', '.join(twice)} more than once, expected one value for each name.")
+        raise ConfigError(
+            f"{option} gives {', '.join(twice)} more than once, expected one value for each name."
+        )
     return dict(pairs)
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import yaml
 
-from book.tools import audit, diagram, ledger, register
+from book.tools import audit, diagram, ledger, register, sim_drawing
 from cmpie_lite.config import ModelConfig
 from cmpie_lite.decoding import DecodeConfig
 from cmpie_lite.results.report_files import write_report
@@ -294,10 +294,12 @@ def test_no_row_of_the_ledger_is_empty() -> None:
 
 
 def test_drawings_are_those_of_the_generator() -> None:
-    assert {p.stem for p in diagram.FOLDER.glob("*.svg")} == set(diagram.VARIANTS)
+    assert {p.stem for p in diagram.FOLDER.glob("*.svg")} == {*diagram.VARIANTS, "llp_sim"}
     for name in diagram.VARIANTS:
         stored = (diagram.FOLDER / f"{name}.svg").read_text(encoding="utf8")
         assert stored == diagram.svg(name), f"{name}.svg is stale: run python book/tools/diagram.py"
+    drawn = (diagram.FOLDER / "llp_sim.svg").read_text(encoding="utf8")
+    assert drawn == sim_drawing.svg(), "llp_sim.svg is stale: run python -m book.tools.sim_drawing"
 
 
 def test_drawings_light_known_blocks() -> None:

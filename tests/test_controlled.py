@@ -20,9 +20,9 @@ from cmpie_lite.experiments.run_many import run_job
 from cmpie_lite.experiments.settings import Settings, open_data
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.mechanism import MEASURES
-from cmpie_lite.results.reports import frame_of
+from cmpie_lite.results.report_form import frame_of
 from cmpie_lite.support.fields import override
-from tests.test_grid import tiny_store
+from tests.making import tiny_store
 
 SHORT = {"dim": 16, "ffn_dim": 16, "batch_size": 100}
 TINY = {"overrides": SHORT, "epochs": 1, "preset": "smoke", "device": "cpu", "workers": 1}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -31,10 +32,11 @@ from cmpie_lite.experiments.record import RunRecord, read_predictions
 from cmpie_lite.experiments.run_many import run_grid
 from cmpie_lite.experiments.settings import Settings, known_fields, open_data, output_folder, run_folder
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.results.analysis import analyse
+from cmpie_lite.results.analysis import BEHAVIOUR, analyse, behaviour
 from cmpie_lite.results.mechanism import MEASURES, mechanism
 from cmpie_lite.results.pairing import paired
-from cmpie_lite.results.reports import frame_of, runs_frame, split_of
+from cmpie_lite.results.report_form import frame_of, split_of
+from cmpie_lite.results.reports import machines, runs_frame
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.fields import override
 from cmpie_lite.support.files import replace_file
@@ -42,28 +44,10 @@ from cmpie_lite.training.loop import load_model
 
 KIND: Final = "controlled"
 SEEN_VIDEOS: Final = 1000  # test videos, at most, on which the mechanism is measured
-# Behaviour of a run, from its predictions: see `behaviour_of`.
-BEHAVIOUR: Final = ("full_audio", "full_visual", "timing_segment", "timing_event")
+MEASURED: Final = tuple(dict.fromkeys((*BEHAVIOUR[1:], *MEASURES)))  # without BEHAVIOUR's count of seeds
 
 
 # ---------- one condition ----------
-
-
-def behaviour_of(job: Settings, store: FeatureStore) -> dict[str, float]:
-    """Does a run parse, or tag whole clips? From its predictions on the test split.
-
-    full_audio, full_visual: share of the predicted events that span the clip (nan: none is predicted).
-    timing_segment, timing_event: Type@AV of the model less that of its own classes in all seconds.
-    """
-    tables = analyse(read_predictions(run_folder(job, store, job.seeds[0]))[0], store.test)
-    found = {}
-    for modality in ("audio", "visual"):
-        events = tables[f"{modality} durations"]["predicted"]
-        found[f"full_{modality}"] = float(events.iloc[-1] / events.sum()) if events.sum() else float("nan")
-    for level in ("segment", "event"):
-        score = tables["parts"][f"{level}_type"].astype(float)
-        found[f"timing_{level}"] = float(score["model"] - score["recognition alone"])
-    return found
 
 
 def mechanism_of(job: Settings, store: FeatureStore, spoilt: Bool[Tensor, "N M T"]) -> dict[str, float]:
@@ -99,7 +83,12 @@ def run_condition(
     spoilt = torch.from_numpy(spoilt_segments(ids, jobs[0].simulator))
     names = [name for name, group in rows.items() for _ in group]
     frame = runs_frame(records)
-    measured = [behaviour_of(job, store) | mechanism_of(job, store, spoilt) for job in jobs]
+    folders = [run_folder(job, store, job.seeds[0]) for job in jobs]
+    tables = [analyse(read_predictions(folder)[0], store.test) for folder in folders]
+    measured = [
+        behaviour(table).to_dict() | mechanism_of(job, store, spoilt)
+        for job, table in zip(jobs, tables, strict=True)
+    ]
     frame["system"] = names  # a reading is a row of its own
     return records, pd.concat([frame, pd.DataFrame(measured)], axis=1)
 
@@ -135,14 +124,11 @@ def controlled_report(settings: ControlledSettings, command: str, *, progress: b
             found, frame = done[key]
             records += found
             place = {"knob": knob, "level": level}
-            changed = ",".join(f"{name}={value}" for name, value in sorted(turned.items()))
-            first = frame.iloc[0]
-            conditions.append(place | {"set": changed, "sha256": first.digest, "videos": first.videos})
+            conditions.append(place | condition_facts(knob, turned, frame))
             runs.append(frame.assign(**place))
             pairs = [paired(frame, *pair) for pair in compared(list(settings.rows()))]
             differences.append(pd.concat(pairs, ignore_index=True).assign(**place))
-    columns = ["knob", "level", "system", "changed", "seed", "best_epoch", *SCORES, *BEHAVIOUR, *MEASURES]
-    machines = [record["environment"] for record in records]
+    columns = ["knob", "level", "system", "changed", "seed", "best_epoch", *SCORES, *MEASURED]
     return {
         "kind": KIND,
         "source": records[0]["data"]["source"],
@@ -151,15 +137,49 @@ def controlled_report(settings: ControlledSettings, command: str, *, progress: b
         "seeds": sorted(settings.seeds),
         "overrides": dict(settings.overrides),
         "command": command,
-        "machine": "; ".join(
-            sorted({f"{e['device']}, {e['cores']} cores, torch {e['torch']}" for e in machines})
-        ),
-        "commits": sorted({str(e["commit"]) for e in machines}),
+        "machine": machines(records),
+        "commits": sorted({str(record["environment"]["commit"]) for record in records}),
         "finished": max(record["finished"] for record in records),
         "conditions": split_of(pd.DataFrame(conditions)),
         "runs": split_of(pd.concat(runs, ignore_index=True)[columns]),
         "differences": split_of(pd.concat(differences, ignore_index=True)),
     }
+
+
+def condition_facts(knob: str, turned: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, str]:
+    """What a report says of the data of one level: the knob's question, what is set, digest, videos."""
+    changed = ",".join(f"{name}={value}" for name, value in sorted(turned.items()))
+    first = frame.iloc[0]
+    return {"question": QUESTIONS[knob], "set": changed, "sha256": first.digest, "videos": first.videos}
+
+
+def study_report(settings: ControlledSettings, command: str) -> dict[str, Any] | None:
+    """As `controlled_report`; None where `stored` names a file that is not there: not run here."""
+    if settings.stored and not Path(settings.stored).exists():
+        return None
+    return controlled_report(settings, command)
+
+
+def command_of(settings: ControlledSettings) -> str:
+    """The command that makes the report of these settings, in the project's root."""
+    words = ["python", "-m", "cmpie_lite", "controlled"]
+    default = ControlledSettings()
+    for f in fields(ControlledSettings):
+        value, option = getattr(settings, f.name), "--" + f.name.replace("_", "-")
+        usual = getattr(default, f.name)
+        same = list(value) == list(usual) if isinstance(value, list | tuple) else value == usual
+        if same or f.name in ("stored", "dataset", "data_dir"):
+            continue
+        if isinstance(value, Mapping):
+            option = {"overrides": "--set", "knobs": "--knobs"}[f.name]
+            words += [option, *(f"{name}={one}" for name, one in value.items())]
+        elif isinstance(value, bool):
+            words.append(option)
+        elif isinstance(value, list | tuple):
+            words += [option, *map(str, value)]
+        else:
+            words += [option, str(value)]
+    return shlex.join(words)
 
 
 def read_controlled(path: Path) -> dict[str, Any]:

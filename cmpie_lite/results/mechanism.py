@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cmpie_lite.labels import AUDIO, NUM_MODALITIES
+from cmpie_lite.results.analysis import gate_spread
 
 GATES: Final = ("sa.segment", "sa.global")  # weights per segment, (N, M, T), among a model's `weights`
 # What `mechanism` measures, and what it would be for a block that does not look.
@@ -43,14 +44,13 @@ def auc(scores: Float[Tensor, " K"], labels: Bool[Tensor, " K"]) -> float:
 def gate_measures(gate: Float[Tensor, "N M T"], spoilt: Bool[Tensor, "N M T"]) -> dict[str, float]:
     """The three measures of SA's weights W; `gate_auc` is nan where nothing is spoilt.
 
-    gate_videos: standard deviation over videos of each place's W, averaged over places and modalities.
-    gate_places: standard deviation over places of each modality's mean W, averaged over modalities.
+    gate_videos, gate_places: as `analysis.gate_spread`.
     """
-    weights = gate.double()
+    videos, places = gate_spread(gate)
     return {
         "gate_auc": auc(1 - gate.flatten(), spoilt.flatten()),
-        "gate_videos": float(weights.std(0, correction=0).mean()),
-        "gate_places": float(weights.mean(0).std(-1, correction=0).mean()),
+        "gate_videos": videos,
+        "gate_places": places,
     }
 
 

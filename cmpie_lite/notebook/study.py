@@ -1,0 +1,175 @@
+"""What the page on the controlled study shows: a report of `experiments.controlled` in, tables and figures
+out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cmpie_lite.notebook.style import DASHES, MARKERS, WIDTH, legend_above, new_figure, shades, title_above
+from cmpie_lite.results.mechanism import MEASURES
+from cmpie_lite.results.report_form import frame_of
+from cmpie_lite.results.score_tables import NBSP, Table
+from cmpie_lite.systems.rows import title_of
+
+# What a difference of two rows says of a block: (better, worse) -> the block.
+BLOCKS: Final[dict[tuple[str, str], str]] = {
+    ("two_hans", "han"): "a second HAN (two HANs over HAN)",
+    ("segment_attention", "two_hans"): "SA (+Seg Attention over two HANs)",
+    ("cmpie", "segment_attention"): "CMA (CM-PIE over +Seg Attention)",
+    ("cmpie", "han"): "all of it (CM-PIE over HAN)",
+}
+BEHAVIOUR: Final[dict[str, str]] = {
+    "full_audio": "audio events that span the clip, share of those predicted",
+    "full_visual": "visual events that span the clip, share of those predicted",
+    "timing_event": "what timing adds to event Type@AV",
+}
+NOT_RUN: Final = "**Not run here**: no report is stored; the command stands above."
+METRICS: Final = ("segment_type", "event_type")
+
+
+def study_source(report: Mapping[str, Any]) -> str:
+    """The data, loudly, and how many seeds and epochs: the title of everything on the page."""
+    changed = ",".join(f"{name}={value}" for name, value in sorted(report["overrides"].items()))
+    runs = f"{len(report['seeds'])} seeds, {report['epochs']} epochs"
+    data = f"{report['source']} (NOT LLP), preset {report['preset']}"
+    return f"{data}, {runs}" + (f", every run with {changed}" if changed else "")
+
+
+def videos_of(report: Mapping[str, Any]) -> dict[str, int]:
+    """Split -> number of videos, the same on every level."""
+    counts = map(int, str(frame_of(report["conditions"]).videos.iloc[0]).split("/"))
+    return dict(zip(("train", "val", "test"), counts, strict=True))
+
+
+def knobs_in(report: Mapping[str, Any]) -> list[str]:
+    """The knobs that a report turned, in its order."""
+    return list(dict.fromkeys(frame_of(report["conditions"]).knob))
+
+
+def blocks_in(report: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """The differences of a report that speak of one block, and those of readings of CM-PIE."""
+    pairs = frame_of(report["differences"])[["better", "worse"]].drop_duplicates().itertuples(index=False)
+    found = {}
+    for better, worse in pairs:
+        if (better, worse) in BLOCKS:
+            found[better, worse] = BLOCKS[better, worse]
+        elif worse == "cmpie":
+            found[better, worse] = f"the reading {better.removeprefix('cmpie ')} (over CM-PIE)"
+    return found
+
+
+def condition_table(report: Mapping[str, Any]) -> Table:
+    """Every level of every knob: what it sets, and the digest of the data that it gives."""
+    rows = frame_of(report["conditions"])
+    index = pd.MultiIndex.from_arrays([rows.knob, rows.level], names=["knob", "level"])
+    digests = list(rows.sha256.str[:12])
+    cells = {"fields of SimConfig": list(rows.set), "videos": list(rows.videos), "sha256": digests}
+    return Table(f"{study_source(report)}. The data of each level", pd.DataFrame(cells, index=index))
+
+
+def word(low: float, high: float) -> str:
+    """What an interval of a difference says."""
+    if math.isnan(low):
+        return "one seed"
+    return "helps" if low > 0 else "hurts" if high < 0 else "undecided"
+
+
+def verdict_table(report: Mapping[str, Any], metric: str = "event_type") -> Table:
+    """Does each block help? A row per knob and level, a column per block: word, points, interval."""
+    rows = frame_of(report["differences"])
+    rows = rows[rows.metric == metric]
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for (better, worse), block in blocks_in(report).items():
+        for row in rows[(rows.better == better) & (rows.worse == worse)].to_dict("records"):
+            mean, low, high = (100 * float(row[name]) for name in ("mean", "low", "high"))
+            limits = "" if math.isnan(low) else f" [{low:+.1f},{NBSP}{high:+.1f}]"
+            place = row["knob"], row["level"]
+            cells.setdefault(place, {})[block] = f"{word(low, high)}: {mean:+.1f}{limits}"
+    index = pd.MultiIndex.from_tuples(cells, names=["knob", "level"])
+    title = f"{study_source(report)}. {metric.replace('_', ' ')}, points, paired, 95 % intervals over seeds"
+    return Table(title, pd.DataFrame(list(cells.values()), index=index))
+
+
+def sentence(report: Mapping[str, Any], knob: str, metric: str = "event_type") -> str:
+    """One knob in words: on which of its levels each block helps or hurts; every other level is undecided."""
+    rows = frame_of(report["differences"])
+    rows = rows[(rows.knob == knob) & (rows.metric == metric)]
+    lines = []
+    for (better, worse), block in blocks_in(report).items():
+        told: dict[str, list[str]] = {}
+        for row in rows[(rows.better == better) & (rows.worse == worse)].to_dict("records"):
+            told.setdefault(word(float(row["low"]), float(row["high"])), []).append(row["level"])
+        parts = [f"{verdict} at {', '.join(levels)}" for verdict, levels in told.items()]
+        lines.append(f"- {block}: {'; '.join(parts)}")
+    conditions = frame_of(report["conditions"])
+    question = conditions[conditions.knob == knob].question.iloc[0]
+    return f"`{knob}`, {question} ({metric.replace('_', ' ')}):\n\n" + "\n".join(lines)
+
+
+def difference_plot(report: Mapping[str, Any], knob: str) -> Figure:
+    """What each block adds on each level of a knob, in points, with its 95 % interval over seeds."""
+    rows = frame_of(report["differences"])
+    rows = rows[rows.knob == knob]
+    figure = new_figure(4.2)
+    panels = figure.subplots(1, len(METRICS), sharey=True)
+    for axes, metric in zip(panels, METRICS, strict=True):
+        axes.axhline(0, color="grey", linewidth=0.8)
+        for i, ((better, worse), block) in enumerate(blocks_in(report).items()):
+            side = rows[(rows.better == better) & (rows.worse == worse) & (rows.metric == metric)]
+            mean, low, high = (100 * side[name].astype(float).to_numpy() for name in ("mean", "low", "high"))
+            place = [x + 0.06 * i for x in range(len(side))]
+            shade = shades(len(blocks_in(report)))[i]
+            axes.errorbar(place, mean, [mean - low, high - mean], label=block, color=shade, capsize=2,
+                          marker=MARKERS[i % len(MARKERS)], linestyle=DASHES[i % len(DASHES)])  # fmt: skip
+        axes.set_xticks(range(len(side)), list(side.level))
+        axes.set(title=metric.replace("_", " "), xlabel=knob)
+    panels[0].set_ylabel("points of F-score")
+    legend_above(figure, panels[0], 2)
+    title_above(figure, study_source(report))
+    return figure
+
+
+def mechanism_plot(report: Mapping[str, Any], knob: str) -> Figure:
+    """Behaviour and mechanism on each level of a knob: a line per row, a dot per seed."""
+    rows = frame_of(report["runs"])
+    rows = rows[rows.knob == knob]
+    wanted = BEHAVIOUR | {name: text.split(" (")[0] for name, text in MEASURES.items()}
+    shown = [name for name in wanted if rows[name].notna().any()]
+    figure = new_figure(0.6 + 2.1 * math.ceil(len(shown) / 2), WIDTH)
+    panels = figure.subplots(math.ceil(len(shown) / 2), 2, squeeze=False).ravel()
+    for axes, name in zip(panels, shown, strict=False):
+        measure_lines(axes, rows, name)
+        axes.set_title(wanted[name], fontsize=7, wrap=True)
+    for axes in panels[len(shown) :]:
+        axes.set_axis_off()
+    legend_above(figure, panels[0], 3)
+    title_above(figure, study_source(report))
+    return figure
+
+
+def measure_lines(axes: Axes, rows: pd.DataFrame, name: str) -> None:
+    """One measure over the levels: a line through the means of each row, a dot per seed."""
+    names: Sequence[str] = list(dict.fromkeys(rows.system))
+    levels = list(dict.fromkeys(rows.level))
+    for i, system in enumerate(names):
+        side = rows[rows.system == system]
+        values = [side[side.level == level][name].astype(float) for level in levels]
+        style = {"color": shades(len(names))[i], "marker": MARKERS[i % len(MARKERS)]}
+        axes.plot(range(len(levels)), [v.mean() for v in values], label=row_title(system), markersize=4,
+                  linestyle=DASHES[i % len(DASHES)], **style)  # fmt: skip
+        for x, seeds in enumerate(values):
+            axes.plot([x] * len(seeds), seeds, markersize=2, linestyle="", **style)
+    axes.set_xticks(range(len(levels)), levels)
+
+
+def row_title(name: str) -> str:
+    """What the page calls a row: a system's title, a reading of CM-PIE by its field."""
+    if name.startswith("cmpie "):
+        return f"CM-PIE, {name.removeprefix('cmpie ')}"
+    return title_of(name).split(" (")[0]
