@@ -15,5 +15,9 @@ class CheckpointError(ValueError):
     """A checkpoint is corrupt, or does not belong to the run that asks for it."""
 
 
+class ReadError(ValueError):
+    """A file is there and the system does not let it be read: nothing is known of its content."""
+
+
 class WriteError(ValueError):
     """A file cannot be written; what stood in its place before is untouched."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +64,22 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-STORE_FILES = {"store.json", "train.safetensors", "val.safetensors", "test.safetensors"}
+def split_file(folder: Path, name: str) -> Path:
+    """Where a store has a split."""
+    return folder / json.loads((folder / "store.json").read_text())["splits"][name]["file"]
+
+
+def store_files(folder: Path) -> set[str]:
+    """The names of the files that a store has, as its manifest says."""
+    return {"store.json", *(split_file(folder, name).name for name in ("train", "val", "test"))}
+
+
+def as_before(folder: Path) -> None:
+    """Make a store one that was written before split files were called by their content."""
+    manifest = json.loads((folder / "store.json").read_text())
+    for name, entry in manifest["splits"].items():
+        (folder / entry.pop("file")).rename(folder / f"{name}.safetensors")
+    (folder / "store.json").write_text(json.dumps(manifest))
 
 
 def some_split(name: str, count: int, *, dense: bool = True, seed: int = 0) -> Split:

@@ -19,7 +19,8 @@ from cmpie_lite.decoding import Predictions
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments import settings as experiment
 from cmpie_lite.experiments.parse import event_table, events_folder, write_events
-from cmpie_lite.experiments.record import read_predictions, read_records
+from cmpie_lite.experiments.record import read_records
+from cmpie_lite.experiments.run_files import read_predictions
 from cmpie_lite.experiments.run_one import run_experiment
 from cmpie_lite.experiments.settings import (
     Settings,
@@ -161,7 +162,8 @@ def test_a_run_that_is_there_keeps_the_day_and_the_machine_it_was_made_on(tmp_pa
     store = open_data(settings)
     run_experiment(settings, store)
     path = run_folder(settings, store, settings.seeds[0]) / "record.json"
-    made = json.loads(path.read_text()) | {"finished": "that day", "environment": {"commit": "that one"}}
+    made = json.loads(path.read_text()) | {"finished": "that day"}
+    made["environment"]["commit"] = "that one"
     path.write_text(json.dumps(made))
     assert run_experiment(settings, store)[0].record == made
     assert json.loads(path.read_text()) == made
@@ -292,9 +294,10 @@ def test_an_event_table_reads_like_the_timeline(tmp_path: Path) -> None:
 
 
 def test_a_damaged_record_or_prediction_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "record.json").write_text('{"model": ')
+    (tmp_path / "seed1").mkdir()
+    (tmp_path / "seed1" / "record.json").write_text('{"model": ')
     (tmp_path / "predictions.safetensors").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"record\.json cannot be read as a run record"):
+    with pytest.raises(DataError, match=r"record\.json is not a run record: it is not JSON"):
         read_records(tmp_path)
     with pytest.raises(DataError, match="holds no predictions"):
         read_predictions(tmp_path)

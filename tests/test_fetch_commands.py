@@ -19,7 +19,7 @@ from data_fetch.__main__ import main
 from data_fetch.extract import videos as batch
 from data_fetch.layout import LAYOUT
 from data_fetch.tables import merge_rows, read_rows
-from tests.making import some_store, write_store
+from tests.making import some_store, split_file, write_store
 
 
 @pytest.fixture
@@ -218,11 +218,11 @@ def test_verify_reads_a_store_and_compares_it(tmp_path: Path, capsys: pytest.Cap
     counts = ", ".join(f"{len(split)} {name}" for name, split in store.splits.items())
     expected = f"{store.source}, {counts} videos, whole, digest {store.digest}"
     assert expected in capsys.readouterr().out
-    path = tmp_path / "val.safetensors"
+    path = split_file(tmp_path, "val")
     content = bytearray(path.read_bytes())
     content[-400] ^= 1  # equal length, and a label that may well be one
     path.write_bytes(content)
-    assert "val.safetensors has sha256" in fails(["verify", str(tmp_path)], capsys)
+    assert f"{path.name} has sha256" in fails(["verify", str(tmp_path)], capsys)
     assert "there is no store.json" in fails(["verify", str(tmp_path / "nowhere")], capsys)
 
 

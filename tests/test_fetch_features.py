@@ -8,7 +8,6 @@ import json
 import os
 import re
 import tarfile
-import time
 import zipfile
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 
 from cmpie_lite.errors import DataError, WriteError
-from cmpie_lite.support.files import PART, STALE_SECONDS, whole_file
+from cmpie_lite.support.files import PART, hold, whole_file
 from data_fetch import tables as files
 from data_fetch.fetch import features as module
 from data_fetch.fetch.archives import extract_features
@@ -285,16 +284,18 @@ def test_what_a_killed_unpack_leaves_is_no_video_and_goes_in_time(tmp_path: Path
         temporary.touch()
     archive, out = tmp_path / "a.zip", tmp_path / "out"
     archive.write_bytes(make_zip(members()))
-    old, young = (out / "vggish" / f".aaaaaaaaaaa.npy-{age}{PART}" for age in ("old", "young"))
+    old, young = (out / "vggish" / f".aaaaaaaaaaa.npy-{age}{PART}" for age in ("killed", "living"))
     hidden = out / "res152" / ".bbbbbbbbbbb-xxxx.npy"  # as this project's temporary files were once called
     for path in (old, young, hidden):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"half")
-    past = time.time() - STALE_SECONDS - 60
-    os.utime(old, (past, past))
+    held = hold(young, wait=False)
+    assert held is not None
+    os.utime(young, (1, 1))  # a clock says nothing
     report = fetch(out, sources=[archive])
     assert (report.complete, report.missing) == (3, ())
-    assert (old.exists(), young.exists()) == (False, True), "the young one may be another process's"
+    assert (old.exists(), young.exists()) == (False, True), "the other has a writer that lives"
+    os.close(held)
 
 
 def test_features_of_other_videos_are_not_mixed_with_llps(tmp_path: Path) -> None:

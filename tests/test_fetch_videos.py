@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cmpie_lite.errors import DataError
-from cmpie_lite.support.files import PART
+from cmpie_lite.support.files import PART, hold
 from data_fetch.extract.decode import read_frames, read_waveform
 from data_fetch.fetch.videos import COLUMNS, MANIFEST, VideoError, classify, fetch_videos
 from data_fetch.tables import read_rows, write_rows
@@ -154,10 +154,11 @@ def test_what_a_killed_download_left_goes_in_time(whole: Path, tmp_path: Path) -
     with pytest.raises(Killed):
         fetch_videos([GOOD], tmp_path, download=die, progress=False)
     (left,) = tmp_path.glob(f".*{PART}")
+    held = hold(left, wait=False)
+    assert held is not None
     fetch_videos([GOOD], tmp_path, download=YouTube({GOOD: [whole]}), progress=False)
-    assert left.is_dir(), "it may be another process's"
-    for path in (left / "video.mp4.part", left):
-        os.utime(path, (1, 1))
+    assert left.is_dir(), "it is another process's, that lives"
+    os.close(held)
     fetch_videos([GOOD], tmp_path, progress=False, download=YouTube({}))
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{GOOD}.mp4", MANIFEST]
 

@@ -28,7 +28,8 @@ from cmpie_lite.experiments.grid import (
     table_report,
 )
 from cmpie_lite.experiments.readings import reading_jobs
-from cmpie_lite.experiments.record import RECORD, read_predictions, read_records
+from cmpie_lite.experiments.record import RECORD, read_records
+from cmpie_lite.experiments.run_files import read_predictions
 from cmpie_lite.experiments.run_many import GridError, finished, run_grid, size_of
 from cmpie_lite.experiments.settings import Settings, run_folder
 from cmpie_lite.metrics import SCORES
@@ -178,15 +179,6 @@ def test_on_llp_intervals_answer_for_other_videos_too(
     assert report["interval"].startswith("two-way variance of seeds and test videos")
 
 
-def test_data_whose_name_a_page_could_not_show_are_refused_before_training(
-    given: dict[str, Any], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(grid, "open_data", lambda job: replace(store, source="<img src=x>"))
-    monkeypatch.setattr(grid, "run_grid", lambda *a, **k: pytest.fail("it trained"))
-    with pytest.raises(DataError, match="the data's name is '<img src=x>'"):
-        table_report(grid_settings(given | {"systems": ["han", "cmpie"]}), 2, "", progress=False)
-
-
 def test_finished_runs_are_read_and_only_the_others_run(
     given: dict[str, Any], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,6 +313,7 @@ def test_every_reading_is_run_beside_the_default() -> None:
         ("", ""),
         ("heads", "4"),
         ("heads", "8"),
+        ("sa_axis", "global"),
         ("sa_axis", "channel"),
         ("sa_axis", "both"),
     ]

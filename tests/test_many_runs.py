@@ -14,7 +14,8 @@ import pytest
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.errors import DataError
 from cmpie_lite.experiments import run_many as many_runs
-from cmpie_lite.experiments.record import PREDICTIONS, RECORD, read_records
+from cmpie_lite.experiments.record import RECORD, read_records
+from cmpie_lite.experiments.run_files import PREDICTIONS
 from cmpie_lite.experiments.run_many import GridError, finished, run_grid, run_job
 from cmpie_lite.experiments.run_one import run_experiment
 from cmpie_lite.experiments.settings import Settings, run_folder

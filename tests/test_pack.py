@@ -30,7 +30,7 @@ from data_fetch.layout import LAYOUT, read_feature
 from data_fetch.pack import split as pack_split
 from data_fetch.pack.split import pool_frames
 from data_fetch.pack.store import PackReport, pack
-from tests.making import ROOT, SIZES, STORE_FILES, files_of, make_annotations
+from tests.making import ROOT, SIZES, files_of, make_annotations, store_files
 
 
 def all_ids(annotations: Annotations) -> list[str]:
@@ -111,7 +111,7 @@ def test_store_holds_the_files_and_the_labels(feats: Path, annotations: Annotati
     assert store.source == "LLP"
     assert store.digest == digest_of(store.splits)
     assert store.creation == {"annotations": "2024", "left_out": 0}
-    assert set(files_of(out)) == STORE_FILES
+    assert set(files_of(out)) == store_files(out)
 
 
 def test_features_that_say_what_they_are_are_not_called_llp(feats: Path, annotations: Annotations) -> None:
@@ -261,7 +261,7 @@ def test_a_bad_set_does_not_touch_the_old_store(feats: Path, annotations: Annota
     assert len(open_store(out).train) == SIZES["train"] - 1
     np.save(file_of(feats, annotations.train.ids[0], "vggish"), GOOD)
     run(feats, annotations, out)
-    assert set(files_of(out)) == STORE_FILES  # missing.csv went with the store that it described
+    assert set(files_of(out)) == store_files(out)  # missing.csv went with the store that it described
 
 
 def test_what_is_not_the_layout_is_refused(tmp_path: Path, annotations: Annotations) -> None:
@@ -319,7 +319,7 @@ def test_fuzzed_feature_files(tmp_path: Path) -> None:
     path = file_of(feats, annotations.train.ids[0], "vggish")
     np.save(path, GOOD)
     good = run(feats, annotations, out).digest
-    files = {name: out / name for name in STORE_FILES}
+    files = {name: out / name for name in store_files(out)}
     refused = 0
 
     @settings(max_examples=200, deadline=None, derandomize=True)

@@ -79,8 +79,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(store: FeatureStore, tmp_path
     assert same(whole.model, halves.model)
     assert without_time(whole.history) == without_time(halves.history)
     assert whole.best_epoch == halves.best_epoch
-    a, _ = read_checkpoint(tmp_path / "whole" / LAST)
-    b, _ = read_checkpoint(tmp_path / "halves" / LAST)
+    a = read_checkpoint(tmp_path / "whole" / LAST).tensors
+    b = read_checkpoint(tmp_path / "halves" / LAST).tensors
     assert a.keys() == b.keys()
     assert all(torch.equal(a[name], b[name]) for name in a)
 
@@ -232,10 +232,10 @@ def test_a_training_state_is_not_taken_for_a_model(store: FeatureStore, tmp_path
 
 def test_lost_best_weights_are_written_again(store: FeatureStore, tmp_path: Path) -> None:
     train(SMALLEST, RECIPE, store, folder=tmp_path)
-    tensors, facts = read_checkpoint(tmp_path / BEST)
+    tensors, facts, _ = read_checkpoint(tmp_path / BEST)
     (tmp_path / BEST).unlink()
     train(SMALLEST, RECIPE, store, folder=tmp_path)
-    again, same_facts = read_checkpoint(tmp_path / BEST)
+    again, same_facts, _ = read_checkpoint(tmp_path / BEST)
     assert same_facts == facts
     assert all(torch.equal(x, again[name]) for name, x in tensors.items())
 
@@ -306,12 +306,17 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_killed_writer_leaves_nothing_for_ever(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    old, young = (tmp_path / f".{path.name}-{name}{PART}" for name in ("old", "young"))
+    old, young = (tmp_path / f".{path.name}-{name}{PART}" for name in ("killed", "living"))
     for partial in (old, young):
         partial.touch()
-    os.utime(old, (0, 0))
+    os.utime(young, (0, 0))  # a clock says nothing: two machines' may differ by an hour
+    held = files.hold(young, wait=False)
+    assert held is not None
     write_checkpoint(path, {"x": torch.zeros(3)}, {})
-    assert set(os.listdir(tmp_path)) == {path.name, young.name}  # the young one may have a living writer
+    assert set(os.listdir(tmp_path)) == {path.name, young.name}, "the young one has a writer that lives"
+    os.close(held)
+    files.check_writable(tmp_path)  # a run begins by sweeping its folder
+    assert os.listdir(tmp_path) == [path.name]
 
 
 def test_another_process_may_try_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

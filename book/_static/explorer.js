@@ -138,7 +138,7 @@ function cividis(x) {
   const at = Math.min(Math.max(x, 0), 1) * (CIVIDIS.length - 1), i = Math.min(Math.floor(at), CIVIDIS.length - 2);
   return CIVIDIS[i].map((low, k) => Math.round(low + (CIVIDIS[i + 1][k] - low) * (at - i)));
 }
-const inkOn = (x) => (x > 0.475 ? "#000" : "#fff");
+const inkOn = (x) => (x > 0.48 ? "#000" : "#fff");
 const short = (w) => w.toFixed(2).replace(/^0/, "");
 
 /** Labels such as "audio 0", "audio 1", ..., "visual 0", ... as groups and numbers; others as they are. */

@@ -10,7 +10,7 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   const all = (css) => [...document.querySelectorAll(css)];
-  const boxes = "pre, .wide, div.math, div.math mjx-container, article figure, article .diagram, .cell_output > .output, .scroller, .pst-scrollable-table-container";
+  const boxes = "pre, .wide, div.math, div.math mjx-container, article figure, article .diagram, .cell_output > .output, .pst-scrollable-table-container";
 
   // On a narrow screen a formula shrinks a little before it scrolls.
   const fit = (box) => {

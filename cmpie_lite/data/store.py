@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,8 @@ from torch import Tensor
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import AUDIO_DIM, CLASSES, NUM_CLASSES, NUM_SEGMENTS, VISUAL_2D_DIM, VISUAL_3D_DIM
+from cmpie_lite.support.text import shown
+from cmpie_lite.support.typed import check_no_markup
 
 FORMAT: Final = "cmpie_lite store 1"
 SPLITS: Final = ("train", "val", "test")
@@ -33,6 +36,7 @@ FEATURES: Final = {  # name -> shape of one video's float32 features
 }
 DENSE: Final = {name: (NUM_SEGMENTS, NUM_CLASSES) for name in ("dense_audio", "dense_visual")}
 LABELS: Final = {"weak": (NUM_CLASSES,), **DENSE}  # name -> shape of one video's bool labels
+ID: Final = re.compile(r"[\w-][\w.,=+@ -]{0,199}")  # ids reach pages and the names of files
 CHUNK: Final = 256  # videos read or written at once: 27 MB
 
 
@@ -41,7 +45,8 @@ class Split:
     """N videos: features, weak labels and, where they are known, the labels of every segment.
 
     Raises:
-        DataError: a shape or dtype is wrong, an id occurs twice, only one modality has dense labels.
+        DataError: a shape or dtype is wrong, an id occurs twice or is none, only one modality has dense
+            labels.
     """
 
     ids: tuple[str, ...]
@@ -55,6 +60,11 @@ class Split:
     def __post_init__(self) -> None:
         if not isinstance(self.ids, tuple) or not all(isinstance(i, str) and i for i in self.ids):
             raise DataError(f"ids = {str(self.ids)[:80]}, expected a tuple of non-empty strings.")
+        if odd := [i for i in self.ids if not ID.fullmatch(i)]:
+            raise DataError(
+                f"id {shown(odd[0])}, expected 1 to 200 letters, digits, spaces or characters of "
+                "-_.,=+@, beginning with a letter, a digit, - or _."
+            )
         if not self.ids:
             raise DataError("A split without a video. Expected at least one id.")
         (most_common, count), *_ = Counter(self.ids).most_common(1)
@@ -114,6 +124,9 @@ class FeatureStore:
     """Three splits and where they come from; `source` and `digest` go with every table made of them.
 
     Without a digest (a store made in memory) it is computed: that of the files it would have.
+
+    Raises:
+        DataError: the source is no plain name, or a video is in two splits.
     """
 
     train: Split
@@ -124,10 +137,11 @@ class FeatureStore:
     creation: Mapping[str, Any] = field(default_factory=dict)  # what it was made with; JSON values
 
     def __post_init__(self) -> None:
-        if not self.source.strip():
+        if not self.source.strip() or len(self.source) > 200:
             raise DataError(
-                f"source = {self.source!r}, expected where the data come from, such as 'LLP-sim'."
+                f"source = {shown(self.source)}, expected where the data come from, such as 'LLP-sim'."
             )
+        check_no_markup(self.source, "source")
         seen: dict[str, str] = {}
         for name, split in self.splits.items():
             if shared := [i for i in split.ids if i in seen]:

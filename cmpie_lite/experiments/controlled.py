@@ -28,7 +28,8 @@ from cmpie_lite.data.llp_sim_latents import spoilt_segments
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.errors import DataError
 from cmpie_lite.experiments.knobs import QUESTIONS, ControlledSettings, levels_of
-from cmpie_lite.experiments.record import RunRecord, read_predictions
+from cmpie_lite.experiments.record import RunRecord
+from cmpie_lite.experiments.run_files import model_of, read_predictions
 from cmpie_lite.experiments.run_many import run_grid
 from cmpie_lite.experiments.settings import Settings, known_fields, open_data, output_folder, run_folder
 from cmpie_lite.metrics import SCORES
@@ -40,7 +41,6 @@ from cmpie_lite.results.reports import machines, runs_frame
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.fields import override
 from cmpie_lite.support.files import replace_file
-from cmpie_lite.training.loop import load_model
 
 KIND: Final = "controlled"
 SEEN_VIDEOS: Final = 1000  # test videos, at most, on which the mechanism is measured
@@ -50,10 +50,12 @@ MEASURED: Final = tuple(dict.fromkeys((*BEHAVIOUR[1:], *MEASURES)))  # without B
 # ---------- one condition ----------
 
 
-def mechanism_of(job: Settings, store: FeatureStore, spoilt: Bool[Tensor, "N M T"]) -> dict[str, float]:
+def mechanism_of(
+    job: Settings, store: FeatureStore, record: RunRecord, spoilt: Bool[Tensor, "N M T"]
+) -> dict[str, float]:
     """The measures of `results.mechanism` of a run's model on the first test videos."""
     device, test = check_device(job.device), store.test
-    model, _ = load_model(run_folder(job, store, job.seeds[0]), device)
+    model = model_of(run_folder(job, store, job.seeds[0]), record, device)
     rows = slice(0, len(spoilt))
     with torch.inference_mode():
         features = (x[rows].to(device) for x in (test.audio, test.visual_2d, test.visual_3d))
@@ -84,11 +86,10 @@ def run_condition(
     names = [name for name, group in rows.items() for _ in group]
     frame = runs_frame(records)
     folders = [run_folder(job, store, job.seeds[0]) for job in jobs]
-    tables = [analyse(read_predictions(folder)[0], store.test) for folder in folders]
-    measured = [
-        behaviour(table).to_dict() | mechanism_of(job, store, spoilt)
-        for job, table in zip(jobs, tables, strict=True)
-    ]
+    measured = []
+    for job, record, folder in zip(jobs, records, folders, strict=True):
+        table = analyse(read_predictions(folder, record)[0], store.test)
+        measured.append(behaviour(table).to_dict() | mechanism_of(job, store, record, spoilt))
     frame["system"] = names  # a reading is a row of its own
     return records, pd.concat([frame, pd.DataFrame(measured)], axis=1)
 

@@ -20,7 +20,8 @@ from typing import Any, Literal
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments.readings import effects_of, reading_jobs
-from cmpie_lite.experiments.record import RunRecord, video_scores
+from cmpie_lite.experiments.record import RunRecord
+from cmpie_lite.experiments.run_files import video_scores
 from cmpie_lite.experiments.run_many import run_grid
 from cmpie_lite.experiments.settings import (
     RunSettings,
@@ -38,7 +39,6 @@ from cmpie_lite.results.reports import about, caution, changes, make_report
 from cmpie_lite.results.score_tables import behaviour_table, interval_table, score_table
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.fields import require
-from cmpie_lite.support.typed import check_no_markup
 from cmpie_lite.systems.rows import configs, controls, systems_of
 
 
@@ -102,9 +102,10 @@ def table_report(
     records, videos = run_all(jobs, store, settings, progress)
     pairs = [(name, "han") for name in names] + [("cmpie", name) for name in names] + controls(names)
     pairs = [(a, b) for a, b in dict.fromkeys(pairs) if a != b and a in names and b in names]
-    shown = [job for job in jobs if job.seeds[0] == min(settings.seeds)]
-    tables = analyses([job for job in shown if job.model in ("han", "cmpie")], store)
-    tables["behaviour"] = behaviours({name: [j for j in jobs if j.model == name] for name in names}, store)
+    runs = list(zip(jobs, records, strict=True))
+    shown = [run for run in runs if run[0].seeds[0] == min(settings.seeds)]
+    tables = analyses([run for run in shown if run[0].model in ("han", "cmpie")], store)
+    tables["behaviour"] = behaviours({name: [r for r in runs if r[0].model == name] for name in names}, store)
     return make_report(records, pairs, command, videos=videos, tables=tables)
 
 
@@ -144,9 +145,8 @@ def run_all(
     """All records; on LLP, also the scores of every test video of every run.
 
     Raises:
-        DataError: data whose name pages could not show. GridError: runs that failed.
+        GridError: runs that failed.
     """
-    check_no_markup(store.source, "the data's name")
     here = not settings.scheduler  # with one, the device is another machine's
     alone = here and check_device(settings.device).type == "cuda"
     records = run_grid(
@@ -160,7 +160,9 @@ def run_all(
     if store.source != "LLP":
         return records, None
     videos = {
-        (job.model, changes(record), job.seeds[0]): video_scores(run_folder(job, store, job.seeds[0]), store)
+        (job.model, changes(record), job.seeds[0]): video_scores(
+            run_folder(job, store, job.seeds[0]), store, record
+        )
         for job, record in zip(jobs, records, strict=True)
     }
     return records, videos
@@ -183,7 +185,8 @@ def ambiguity_report(
     records, videos = run_all(jobs, store, settings, progress)
     label = {key: changes(records[jobs.index(group[0])]) for key, group in groups.items()}
     pairs = [(label[key], label["", ""]) for key in groups if key != ("", "")]
-    tables = {"behaviour": behaviours({label[key]: group for key, group in groups.items()}, store)}
+    runs = {label[key]: [(job, records[jobs.index(job)]) for job in group] for key, group in groups.items()}
+    tables = {"behaviour": behaviours(runs, store)}
     report = make_report(records, pairs, command, key="changed", videos=videos, tables=tables)
     report["effects"] = effects_of(label, frame_of(report["intervals"]))
     report["base"] = label["", ""]

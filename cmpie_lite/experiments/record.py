@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import subprocess
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, Final, TypedDict, cast
 
-import numpy as np
-import numpy.typing as npt
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 
-import cmpie_lite
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.store import FeatureStore
-from cmpie_lite.decoding import Predictions, decode
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import ConfigError, DataError
+from cmpie_lite.experiments.environment import environment
 from cmpie_lite.metrics import SCORES, ParsingScores
-from cmpie_lite.results.metric_tables import per_video_scores
-from cmpie_lite.support.fields import misfit
+from cmpie_lite.support.fields import override
 from cmpie_lite.support.files import replace_file
-from cmpie_lite.systems.build import Config, config_to_facts, signature
+from cmpie_lite.support.reading import look, read_bytes
+from cmpie_lite.support.text import shown
+from cmpie_lite.support.typed import check_no_markup, conform, load_json
+from cmpie_lite.systems.build import Config, config_from_facts, config_to_facts, of_now, signature
+from cmpie_lite.systems.rows import SYSTEMS
 from cmpie_lite.training.loop import Run
 
-RECORD, PREDICTIONS = "record.json", "predictions.safetensors"
+RECORD: Final = "record.json"
+SEED: Final = re.compile("seed[0-9]+")  # the folder of a run
+ENVIRONMENT: Final = {"commit", "cores", "device", "platform", "torch"}  # what a report says of it
+LARGEST_RECORD: Final = 16_000_000  # bytes
+AGAIN: Final = "Restore it, or move it elsewhere and run again."
 
 
-AGAIN = "Restore it, or move it elsewhere and run again."
+class Videos(TypedDict):
+    """How many videos each split has."""
+
+    train: int
+    val: int
+    test: int
 
 
 class _Sometimes(TypedDict, total=False):
@@ -46,12 +51,20 @@ class DataFacts(_Sometimes):
 
     source: str
     sha256: str  # the store's digest
-    videos: dict[str, int]  # of each split
+    videos: Videos
+
+
+class FileSums(TypedDict):
+    """The checksums that stand in a run's files: what belongs to its record."""
+
+    weights: str  # of `best.safetensors`
+    predictions: str
 
 
 class _MayLack(TypedDict, total=False):
     parameters: str  # signature of the architecture
     together: list[int]  # the seeds that were trained at once, this one among them
+    files: FileSums  # not in records of before
 
 
 class RunRecord(_MayLack):
@@ -61,44 +74,12 @@ class RunRecord(_MayLack):
     config: dict[str, Any]
     recipe: dict[str, Any]
     data: DataFacts
-    environment: dict[str, Any]
+    environment: dict[str, str | int | float | None]
     finished: str  # ISO 8601, UTC
     seconds: float
     best_epoch: int  # counted from 1
     history: list[dict[str, float]]  # a row per epoch
     test: dict[str, float]  # the ten scores
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """Versions, commit and machine, as far as they can change a number."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or "cpu"
-    return {
-        "cmpie_lite": cmpie_lite.__version__,
-        "commit": commit(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "platform": f"{platform.system()} {platform.machine()}",
-        "device": f"{device.type}: {name}",
-        "threads": torch.get_num_threads(),
-        "cores": os.cpu_count(),
-    }
-
-
-def commit() -> str | None:
-    """The git commit of this package's checkout, "+changes" where it has uncommitted ones, or None."""
-    here = Path(cmpie_lite.__file__).resolve().parent
-    try:
-        head = git(here, "rev-parse", "HEAD")
-        changes = git(here, "status", "--porcelain", "--", str(here))
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return f"{head}+changes" if changes else head
-
-
-def git(folder: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
 def run_record(
@@ -110,7 +91,7 @@ def run_record(
     scores: ParsingScores,
     device: torch.device,
 ) -> RunRecord:
-    """The record of a run that has just ended, on this machine.
+    """The record of a run that has just ended, on this machine; `files` is added when they are written.
 
     Args:
         name: of the system.
@@ -130,7 +111,7 @@ def run_record(
             "source": store.source,
             "sha256": store.digest,
             "creation": dict(store.creation),
-            "videos": {split: len(rows) for split, rows in store.splits.items()},
+            "videos": {"train": len(store.train), "val": len(store.val), "test": len(store.test)},
         },
         "environment": environment(device),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -155,27 +136,56 @@ def read_record(path: Path) -> RunRecord:
     """Read and check one record.
 
     Raises:
-        DataError: the file cannot be read, or something in it is missing or of another type than `RunRecord`.
+        DataError: it is not there, something in it is missing or of another type than `RunRecord`, or it is
+            of no system, config or recipe that this version knows.
+        ReadError: it is there and cannot be read.
     """
+
+    def read(path: Path) -> RunRecord:
+        record = load_json(read_bytes(path, LARGEST_RECORD).decode())
+        check_record(record)
+        return cast(RunRecord, record)
+
     try:
-        record = json.loads(path.read_text(encoding="utf8"))
-        fault = misfit(record, RunRecord)
-        if not fault and (lacking := sorted(set(SCORES) - record["test"].keys())):
-            fault = f"test has no {', '.join(lacking)}"
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as a run record ({error}). {AGAIN}") from error
-    if fault:
-        raise DataError(f"{path} is not a run record: {fault}. {AGAIN}")
-    return cast(RunRecord, record)
+        return look(path, read)
+    except FileNotFoundError:
+        raise DataError(f"{path} is not there: train first, or give the folder of a finished run.") from None
+    except (DataError, ConfigError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not a run record: {error}. {AGAIN}") from error
+
+
+def check_record(record: Any) -> None:
+    """Raise DataError or ConfigError unless a value is a whole record, of a system that is known."""
+    conform(record, RunRecord)
+    if lacking := sorted(ENVIRONMENT - record["environment"].keys()):
+        raise DataError(f"environment has no {', '.join(lacking)}")
+    if lacking := sorted(set(SCORES) - record["test"].keys()):
+        raise DataError(f"test has no {', '.join(lacking)}")
+    if not all(0 <= record["test"][name] <= 1 for name in SCORES):
+        raise DataError("test has a score outside [0, 1]")
+    if record["model"] not in SYSTEMS:
+        raise DataError(f"model is {shown(record['model'])}, expected one of {', '.join(SYSTEMS)}")
+    if type(config_from_facts(record["config"])) is not type(SYSTEMS[record["model"]].config):
+        raise DataError(f"config is of {record['config']['system']}, which is not that of {record['model']}")
+    override(TrainConfig(), of_now(record["recipe"]))
+    if lacking := sorted(asdict(TrainConfig()).keys() - of_now(record["recipe"]).keys()):
+        raise DataError(f"recipe has no {', '.join(lacking)}")
+    if record["best_epoch"] < 1 or min(record["data"]["videos"].values()) < 1:
+        raise DataError("best_epoch and the numbers of videos are at least 1")
+    check_no_markup(record["data"]["source"], "data.source")
 
 
 def read_records(folder: Path) -> list[RunRecord]:
-    """Every run record under a folder, in the order of their paths.
+    """The record of every run under a folder, in the order of their paths.
+
+    A run lies in a folder `seed<n>` and has its record in it; what lies below is a copy, and no run.
 
     Raises:
-        DataError: one of them is none (`read_record`).
+        DataError: a run's own record is none (`read_record`).
     """
-    return [read_record(path) for path in sorted(folder.rglob(RECORD))]
+    runs = [path.parent for path in sorted(folder.rglob(RECORD)) if SEED.fullmatch(path.parent.name)]
+    own = [run for run in runs if not any(SEED.fullmatch(p.name) for p in run.relative_to(folder).parents)]
+    return [read_record(run / RECORD) for run in own]
 
 
 def origin_of(folder: Path, history: list[dict[str, float]]) -> tuple[dict[str, Any], str] | None:
@@ -185,38 +195,3 @@ def origin_of(folder: Path, history: list[dict[str, float]]) -> tuple[dict[str, 
         if before["history"] == history:
             return before["environment"], before["finished"]
     return None
-
-
-def write_predictions(folder: Path, predictions: Predictions, ids: tuple[str, ...], source: str) -> None:
-    """Write probabilities of N videos, their ids and their data source, atomically."""
-    header = {"ids": json.dumps(ids), "source": source}
-    tensors = {name: x.contiguous() for name, x in predictions._asdict().items()}
-    replace_file(folder / PREDICTIONS, safetensors.torch.save(tensors, metadata=header))
-
-
-def read_predictions(folder: Path) -> tuple[Predictions, tuple[str, ...], str]:
-    """What `write_predictions` wrote: predictions, ids, source.
-
-    Raises:
-        DataError: the folder has no such file, or it is damaged.
-    """
-    path = folder / PREDICTIONS
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            header = file.metadata()
-            predictions = Predictions(*(file.get_tensor(name) for name in Predictions._fields))
-        return predictions, tuple(json.loads(header["ids"])), header["source"]
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} holds no predictions ({error}): run the training again.") from error
-
-
-def video_scores(folder: Path, store: FeatureStore) -> npt.NDArray[np.float64]:
-    """The ten scores of every test video, (N, 10), from the predictions in a run's folder.
-
-    Raises:
-        DataError: predictions of other videos or of another source.
-    """
-    predictions, ids, source = read_predictions(folder)
-    if ids != store.test.ids or source != store.source:
-        raise DataError(f"{folder} holds predictions on other videos ({source}), expected {store.source}.")
-    return per_video_scores(*decode(predictions), *store.test.truth()).to_numpy()

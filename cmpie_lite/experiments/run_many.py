@@ -25,21 +25,16 @@ import torch
 from tqdm import tqdm
 
 from cmpie_lite.data.store import FeatureStore
-from cmpie_lite.errors import DataError
-from cmpie_lite.experiments.record import (
-    PREDICTIONS,
-    RECORD,
-    RunRecord,
-    read_predictions,
-    read_record,
-)
+from cmpie_lite.experiments.record import RunRecord
+from cmpie_lite.experiments.run_files import read_whole
 from cmpie_lite.experiments.run_one import finish_run, run_experiment
 from cmpie_lite.experiments.settings import Settings, open_data, run_folder
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import installed
+from cmpie_lite.support.files import sweep
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
 from cmpie_lite.systems.build import build, config_to_facts, of_now, signature
-from cmpie_lite.training.checkpoint import BEST, facts_of, save_best
+from cmpie_lite.training.checkpoint import facts_of, save_best
 from cmpie_lite.training.seeds import train_seeds
 
 ONE_AT_A_TIME: Final = threading.Lock()  # a worker of several threads has one generator of random numbers
@@ -70,16 +65,13 @@ def finished(job: Settings, store: FeatureStore) -> RunRecord | None:
     """The record of a run that is whole, of the same architecture, config and recipe, on the same data.
 
     Raises:
-        DataError: its record is damaged (`read_record`).
+        DataError: its record is damaged (`read_whole`).
     """
     folder = run_folder(job, store, job.seeds[0])
-    if not all((folder / name).exists() for name in (RECORD, PREDICTIONS, BEST)):
+    sweep(folder)
+    record = read_whole(folder, store)
+    if record is None:
         return None
-    try:
-        read_predictions(folder)
-    except DataError:  # damaged: the run is made whole again
-        return None
-    record = read_record(folder / RECORD)
     same = (
         of_now(record["config"]) == config_to_facts(job.config)
         and of_now(record["recipe"]) == asdict(job.recipe(job.seeds[0]))

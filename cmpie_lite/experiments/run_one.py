@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.decoding import Predictions
-from cmpie_lite.experiments.record import RunRecord, origin_of, run_record, write_predictions, write_record
+from cmpie_lite.experiments.record import RunRecord, origin_of, run_record, write_record
+from cmpie_lite.experiments.run_files import write_predictions
 from cmpie_lite.experiments.settings import Settings, run_folder
+from cmpie_lite.support.files import sweep
+from cmpie_lite.training.checkpoint import best_digest, facts_of
 from cmpie_lite.training.evaluate import predict, score
 from cmpie_lite.training.loop import Run, train
 
@@ -67,6 +70,11 @@ def finish_run(
         record["environment"], record["finished"] = origin
     if together:  # with dropout a run is a function of this list
         record["together"] = list(together)
-    write_predictions(folder, predictions, store.test.ids, store.source)
+    facts = facts_of(settings.config, recipe, store)
+    record["files"] = {
+        "weights": best_digest(facts, run.best_epoch, run.model.state_dict()),
+        "predictions": write_predictions(folder, predictions, store.test.ids, store.source),
+    }
     write_record(folder, record)
+    sweep(folder)
     return Result(seed, run, predictions, record)

@@ -12,22 +12,29 @@ from torch import Tensor
 
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.decoding import decode
-from cmpie_lite.errors import CheckpointError, DataError
-from cmpie_lite.experiments.record import read_predictions
+from cmpie_lite.errors import CheckpointError
+from cmpie_lite.experiments.record import RunRecord
+from cmpie_lite.experiments.run_files import model_of, read_predictions
 from cmpie_lite.experiments.settings import Settings, run_folder
 from cmpie_lite.results.analysis import analyse, behaviour, deciding_videos, mean_behaviour
 from cmpie_lite.results.metric_tables import per_video_scores
-from cmpie_lite.training.loop import load_model
 
 GATE = "sa.segment"  # SA's weights per segment among a ParseOutput's `weights`
 BATCH, GATE_VIDEOS = 256, 512
 
 
-def analyses(jobs: Sequence[Settings], store: FeatureStore) -> dict[str, pd.DataFrame]:
-    """The tables of `analysis` for each job, and how many videos decide between CM-PIE and HAN."""
+Ended = tuple[Settings, RunRecord]  # a run: the settings of its one seed, and its record
+
+
+def analyses(runs: Sequence[Ended], store: FeatureStore) -> dict[str, pd.DataFrame]:
+    """The tables of `analysis` for each run, and how many videos decide between CM-PIE and HAN.
+
+    Raises:
+        DataError: a folder no longer holds the predictions of its record.
+    """
     tables, scores = {}, {}
-    for job in jobs:
-        predictions = read_predictions(run_folder(job, store, job.seeds[0]))[0]
+    for job, record in runs:
+        predictions = read_predictions(run_folder(job, store, job.seeds[0]), record)[0]
         scores[job.model] = per_video_scores(*decode(predictions), *store.test.truth())
         for name, frame in analyse(predictions, store.test).items():
             tables[f"{job.model}: {name}"] = frame
@@ -36,19 +43,26 @@ def analyses(jobs: Sequence[Settings], store: FeatureStore) -> dict[str, pd.Data
     return tables
 
 
-def behaviours(groups: Mapping[str, Sequence[Settings]], store: FeatureStore) -> pd.DataFrame:
-    """How each kind of run behaves, its mean over the seeds: name -> the jobs of its seeds, one seed each."""
-    found = {}
-    for name, jobs in groups.items():
-        folders = [run_folder(job, store, job.seeds[0]) for job in jobs]
-        found[name] = [
-            behaviour(analyse(read_predictions(folder)[0], store.test), gate_of(job, store, folder))
-            for job, folder in zip(jobs, folders, strict=True)
-        ]
+def behaviours(groups: Mapping[str, Sequence[Ended]], store: FeatureStore) -> pd.DataFrame:
+    """How each kind of run behaves, its mean over the seeds: name -> the runs of its seeds.
+
+    Raises:
+        DataError: a folder no longer holds predictions or weights of its record.
+    """
+    found: dict[str, list[pd.Series]] = {}
+    for name, runs in groups.items():
+        found[name] = []
+        for job, record in runs:
+            folder = run_folder(job, store, job.seeds[0])
+            predictions = read_predictions(folder, record)[0]
+            gate = gate_of(job, store, folder, record)
+            found[name].append(behaviour(analyse(predictions, store.test), gate))
     return mean_behaviour(found)
 
 
-def gate_of(job: Settings, store: FeatureStore, folder: Path) -> Float[Tensor, "N M T"] | None:
+def gate_of(
+    job: Settings, store: FeatureStore, folder: Path, record: RunRecord
+) -> Float[Tensor, "N M T"] | None:
     """SA's weights per segment in the first `GATE_VIDEOS` test videos; None for a system without them.
 
     A run whose checkpoint is not there, or cannot be read, has none either: its scores still count.
@@ -56,8 +70,8 @@ def gate_of(job: Settings, store: FeatureStore, folder: Path) -> Float[Tensor, "
     if not getattr(job.config, "segment_attention", False):
         return None
     try:
-        model, _ = load_model(folder)
-    except (CheckpointError, DataError):
+        model = model_of(folder, record)
+    except CheckpointError:
         return None
     found, test = [], store.test
     with torch.inference_mode():

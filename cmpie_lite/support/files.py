@@ -6,18 +6,16 @@ import errno
 import hashlib
 import os
 import shutil
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from cmpie_lite.errors import DataError, WriteError
 
 PART: Final = ".part"  # of temporary files, whose names also begin with a dot
-STALE_SECONDS: Final = 3600.0  # a temporary file that has not changed for so long has no living writer
 DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 DISK_ERRORS: Final = (*DISK_FULL, errno.EFBIG, errno.EIO, errno.EROFS, errno.EISDIR)
 
@@ -36,12 +34,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         WriteError: the folder cannot be written, or the disk is full; the old file is then still there.
     """
-    temporary = path.with_name(f".{path.name}-{uuid4().hex}{PART}")  # process ids repeat between machines
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)
-    except OSError as error:
-        raise cannot_write(path, error) from error
+    temporary, held = claim(path)
     try:
         try:
             yield temporary
@@ -58,6 +51,75 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if held is not None:
+            os.close(held)
+
+
+def claim(path: Path) -> tuple[Path, int | None]:
+    """A new temporary file for `path`, and the handle whose lock says that its writer lives.
+
+    Raises:
+        WriteError: the folder cannot be made or written.
+    """
+    while True:
+        temporary = path.with_name(f".{path.name}-{uuid4().hex}{PART}")  # process ids repeat between machines
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.touch(exist_ok=False)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        try:
+            held = hold(temporary, wait=True)
+        except OSError:  # this system, or this disk, has no locks
+            return temporary, None
+        if held is not None:
+            return temporary, held
+
+
+def hold(path: Path, *, wait: bool) -> int | None:
+    """A handle that has the lock on a file or folder; None where another one has it, or removed the file.
+
+    The system lets go of a lock when its process ends, however it ends. So whoever holds it lives, whatever
+    the clocks of two machines say.
+
+    Raises:
+        OSError: it cannot be opened, or the disk has no locks.
+    """
+    locks = locking()
+    try:
+        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    try:
+        locks.flock(handle, locks.LOCK_EX if wait else locks.LOCK_EX | locks.LOCK_NB)
+        if os.path.samestat(os.fstat(handle), path.stat()):
+            return handle
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        os.close(handle)
+        raise
+    os.close(handle)
+    return None
+
+
+def locking() -> Any:
+    """The module of the system's locks.
+
+    Raises:
+        LockError: it has none.
+    """
+    try:
+        import fcntl
+    except ImportError as error:
+        raise LockError(
+            errno.ENOLCK, "this system has no locks on files: on Windows, run it in WSL (wsl --install)"
+        ) from error
+    return fcntl
+
+
+class LockError(OSError):
+    """A system without locks on files."""
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -78,36 +140,47 @@ def part_folder(folder: Path) -> Iterator[Path]:
     Raises:
         WriteError: it cannot be made.
     """
-    path = folder / f".{uuid4().hex}{PART}"
+    path, held = folder / f".{uuid4().hex}{PART}", None
     try:
         path.mkdir(parents=True)
     except OSError as error:
         raise cannot_write(path, error) from error
+    with suppress(OSError):  # no locks here: then nobody sweeps either
+        held = hold(path, wait=True)
     try:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        if held is not None:
+            os.close(held)
 
 
 def sweep(*folders: Path) -> None:
-    """Remove what killed processes left: temporary files and folders that have not changed for an hour."""
+    """Remove what killed processes left: temporary files and folders of which no living process has the lock.
+
+    Where a disk has no locks, nothing is removed.
+    """
     _remove_stale(path for folder in folders for path in folder.glob(f".*{PART}"))
 
 
 def _remove_stale(partials: Iterable[Path]) -> None:
     for path in partials:
         with suppress(OSError):
-            changed = max(file.lstat().st_mtime for file in (path, *path.rglob("*")))
-            if time.time() - changed <= STALE_SECONDS:
+            held = hold(path, wait=False)
+            if held is None:
                 continue
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            try:
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            finally:
+                os.close(held)
 
 
 def check_writable(folder: Path) -> None:
-    """Raise `WriteError` now where a run could not save its first epoch."""
+    """Raise `WriteError` now where a run could not save its first epoch; sweep the folder."""
+    sweep(folder)
     probe = folder / ".writable"
     replace_file(probe, b"")
     probe.unlink(missing_ok=True)  # two that begin the same run share it: the other may have removed it
@@ -144,25 +217,19 @@ def alone_in(folder: Path) -> Iterator[None]:
         DataError: another writer is at work there.
         OSError: the folder cannot be made or written.
     """
-    import fcntl  # Windows has none, but can read stores
-
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
-    with path.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = os.path.samestat(os.fstat(file.fileno()), path.stat())
-        except (BlockingIOError, FileNotFoundError):  # not found: the other one has just ended
-            held = False
-        if not held:
-            raise DataError(
-                f"{folder}: another process is writing a store there. Wait for its end, or choose another "
-                "folder."
-            )
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+    path.touch()
+    held = hold(path, wait=False)
+    if held is None:
+        raise DataError(
+            f"{folder}: another process is writing a store there. Wait for its end, or choose another folder."
+        )
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(held)
 
 
 @contextmanager
@@ -174,24 +241,16 @@ def taking_turns(folder: Path) -> Iterator[None]:
     Raises:
         WriteError: the folder cannot be made or written.
     """
-    import fcntl  # Windows has none, but can read what was written
-
-    path = folder / TURN
-    while True:
+    path, held = folder / TURN, None
+    while held is None:  # None: the one before has ended, and its file with it
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            file = path.open("ab")
+            path.touch()
+            held = hold(path, wait=True)
         except OSError as error:
             raise cannot_write(path, error) from error
-        with file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            try:
-                held = os.path.samestat(os.fstat(file.fileno()), path.stat())
-            except FileNotFoundError:  # the one before has ended, and its file with it
-                held = False
-            if held:
-                try:
-                    yield
-                finally:
-                    path.unlink(missing_ok=True)
-                return
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(held)

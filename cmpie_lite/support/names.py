@@ -13,5 +13,5 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
         >>> did_you_mean("headz", ["heads", "dim"])
         " Did you mean 'heads'?"
     """
-    near = difflib.get_close_matches(str(name), list(known), n=1)
+    near = difflib.get_close_matches(str(name)[:100], list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""

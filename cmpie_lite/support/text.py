@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 # Control characters, halves of characters (bytes that are no UTF-8), separators of lines and paragraphs.
 UNPRINTABLE: Final = ("Cc", "Cs", "Zl", "Zp")
@@ -39,6 +39,13 @@ def file_stem(path: Path | str, longest: int = 200) -> str:
     return f"{name.encode()[: longest - 13].decode(errors='ignore')}-{digest}"
 
 
-def shown(text: str, longest: int = 120) -> str:
-    """The text as Python writes it, cut where it is longer than a message can bear."""
-    return repr(text) if len(text) <= longest else f"{text[:longest]!r}... ({len(text)} characters)"
+def shown(value: Any, longest: int = 120) -> str:
+    """A value as Python writes it, cut where it is longer than a message can bear."""
+    if isinstance(value, str):
+        cut = f"{value[:longest]!r}... ({len(value)} characters)"
+        return repr(value) if len(value) <= longest else cut
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists without end
+        return f"<{type(value).__name__} that is too large to print>"
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"

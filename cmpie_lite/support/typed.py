@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import types
+from collections.abc import Iterable
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from cmpie_lite.errors import DataError
+from cmpie_lite.support.text import shown
 
 LONGEST: Final = 20_000  # characters of a text
 LARGEST: Final = 2**53  # beyond it, a float is no exact integer
+DEEPEST: Final = 32  # lists and objects within each other
+PLAIN: Final = (str, int, float, bool, None)
 MARKUP: Final = frozenset("<>&`[]|\\")  # what HTML and Markdown read as more than text
 
 
@@ -24,17 +28,30 @@ def load_json(text: str) -> Any:
         raise ValueError(f"{word} is no number of JSON")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        value = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise DataError(f"it is not JSON ({shown(str(error))})") from error
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [x for outer in level for x in inside(outer)]
+    if level:
+        raise DataError(f"it is nested deeper than {DEEPEST} lists and objects")
+    return value
+
+
+def inside(value: Any) -> Iterable[Any]:
+    """What a list or an object of JSON holds; nothing for other values."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def conform(value: Any, hint: Any, where: str = "it") -> None:
     """Check a value read from JSON against a type hint, all the way down.
 
-    Hints may be bool, int, float (whole numbers too), str, None, Literal, unions, list[...], dict[str, ...]
-    and TypedDicts, whose keys are then all that there may be. Numbers are finite and below 2^53 in size,
-    texts printable and of at most 20,000 characters.
+    Hints may be bool, int, float (whole numbers too), str, None, Literal, unions, list[...], dict[str, ...],
+    TypedDicts, whose keys are then all that there may be, and Any, which is every value of JSON. Numbers are
+    finite and below 2^53 in size, texts printable and of at most 20,000 characters.
 
     Raises:
         DataError: the value is anything else; the message names the place, such as `runs.data[3]`.
@@ -52,9 +69,13 @@ def conform(value: Any, hint: Any, where: str = "it") -> None:
     elif get_origin(hint) is dict and isinstance(value, dict):
         for key, inner in value.items():
             conform(key, str, f"a key of {where}")
-            conform(inner, get_args(hint)[1], f"{where}.{key}")
+            conform(inner, get_args(hint)[1], f"{where}.{key[:40]}")
+    elif hint is Any and isinstance(value, dict | list):
+        conform(value, dict[str, Any] if isinstance(value, dict) else list[Any], where)
+    elif hint is Any:
+        check_any(value, PLAIN, where)
     elif not is_plain(value, hint):
-        raise DataError(f"{where} is {shown(repr(value))}, expected {getattr(hint, '__name__', hint)}")
+        raise DataError(f"{where} is {shown(value)}, expected {getattr(hint, '__name__', hint)}")
 
 
 def is_plain(value: Any, hint: Any) -> bool:
@@ -75,11 +96,11 @@ def is_plain(value: Any, hint: Any) -> bool:
 def check_keys(value: Any, hint: Any, where: str) -> None:
     """Raise DataError unless a value is a dict with the keys of a TypedDict."""
     if not isinstance(value, dict):
-        raise DataError(f"{where} is {shown(repr(value))}, expected names and values")
+        raise DataError(f"{where} is {shown(value)}, expected names and values")
     if lacking := sorted(hint.__required_keys__ - value.keys()):
         raise DataError(f"{where} has no {', '.join(lacking)}")
     if unknown := [key for key in value if key not in hint.__required_keys__ | hint.__optional_keys__]:
-        raise DataError(f"{where} has {shown(repr(unknown[0]))}, which is unknown")
+        raise DataError(f"{where} has {shown(unknown[0])}, which is unknown")
 
 
 def check_any(value: Any, hints: tuple[Any, ...], where: str) -> None:
@@ -90,7 +111,7 @@ def check_any(value: Any, hints: tuple[Any, ...], where: str) -> None:
         except DataError:
             continue
     expected = " or ".join(getattr(hint, "__name__", str(hint)) for hint in hints)
-    raise DataError(f"{where} is {shown(repr(value))}, expected {expected}")
+    raise DataError(f"{where} is {shown(value)}, expected {expected}")
 
 
 def check_no_markup(text: str, where: str) -> None:
@@ -102,10 +123,5 @@ def check_no_markup(text: str, where: str) -> None:
     bad = sorted({c for c in text if c in MARKUP or not c.isprintable()})
     if bad:
         raise DataError(
-            f"{where} is {shown(repr(text))}, which holds {', '.join(map(repr, bad))}: expected a plain name"
+            f"{where} is {shown(text)}, which holds {', '.join(map(repr, bad))}: expected a plain name"
         )
-
-
-def shown(text: str) -> str:
-    """A text for an error message: at most 80 characters of it."""
-    return text if len(text) <= 80 else f"{text[:77]}..."

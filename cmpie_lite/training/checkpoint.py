@@ -7,28 +7,28 @@ history.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final, NamedTuple, TypedDict, cast
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.store import FeatureStore
-from cmpie_lite.errors import CheckpointError
-from cmpie_lite.support.fields import misfit
-from cmpie_lite.support.files import replace_file
+from cmpie_lite.errors import CheckpointError, DataError
+from cmpie_lite.support.reading import look, read_bytes
+from cmpie_lite.support.tensor_files import check_state, digest, tensors_in, write_tensors
+from cmpie_lite.support.text import shown
+from cmpie_lite.support.typed import conform, load_json
 from cmpie_lite.systems.build import Config, config_to_facts, of_now, signature
 
 FORMAT: Final = "cmpie_lite checkpoint 2"
 LAST: Final = "last.safetensors"
 BEST: Final = "best.safetensors"
+LARGEST_FILE: Final = 16_000_000_000  # bytes: a hundred times CM-PIE's training state
 
 
 class Facts(TypedDict):
@@ -75,38 +75,48 @@ class Progress:
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write named tensors and JSON facts to one file, atomically."""
-    plain = {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
     text = json.dumps(facts)
-    header = {"format": FORMAT, "facts": text, "sha256": digest(plain, text)}
-    replace_file(path, safetensors.torch.save(plain, metadata=header))
+    header = {"format": FORMAT, "facts": text, "sha256": digest(on_cpu(tensors), text)}
+    write_tensors(path, tensors, header)
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+class Checked(NamedTuple):
+    """A checkpoint that is whole."""
+
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+    sha256: str  # the checksum that stands in it, and is that of its content
+
+
+def read_checkpoint(path: Path) -> Checked:
     """Read what `write_checkpoint` wrote.
 
     Raises:
         CheckpointError: if the file is missing, truncated, altered or of another kind.
+        ReadError: it is there and cannot be read.
     """
-    if not path.is_file():
-        raise CheckpointError(f"no checkpoint at {path}: train first, or give the folder of a trained run.")
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError, ValueError) as error:
+        return look(path, _read)
+    except FileNotFoundError:
         raise CheckpointError(
-            f"{path} is not a readable safetensors file: {error}. Restore it, or train in another folder."
+            f"no checkpoint at {path}: train first, or give the folder of a trained run."
+        ) from None
+    except DataError as error:
+        raise CheckpointError(
+            f"{path} is not a whole checkpoint: {error}. Restore it, or train in another folder."
         ) from error
+
+
+def _read(path: Path) -> Checked:
+    tensors, header = tensors_in(read_bytes(path, LARGEST_FILE))
     if header.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} has format {header.get('format')!r}, expected {FORMAT!r}: train again with this version."
-        )
-    if digest(tensors, header["facts"]) != header["sha256"]:
-        raise CheckpointError(
-            f"{path} is corrupt: its content does not have the checksum it was written with. "
-            "Restore it, or train in another folder."
-        )
-    return tensors, json.loads(header["facts"])
+        raise DataError(f"its format is {shown(header.get('format'))}, expected {FORMAT!r}")
+    text = header.get("facts", "")
+    if (sha256 := digest(tensors, text)) != header.get("sha256"):
+        raise DataError("its content does not have the checksum it was written with")
+    facts = load_json(text)
+    conform(facts, dict[str, Any], "facts")
+    return Checked(tensors, facts, sha256)
 
 
 def read_run(path: Path) -> tuple[dict[str, Tensor], SavedFacts]:
@@ -115,19 +125,24 @@ def read_run(path: Path) -> tuple[dict[str, Tensor], SavedFacts]:
     Raises:
         CheckpointError: as `read_checkpoint`, and if its facts are not those of a run.
     """
-    tensors, facts = read_checkpoint(path)
-    if fault := misfit(facts, SavedFacts):
-        raise CheckpointError(f"{path} is not the checkpoint of a model: {fault}. Give the folder of a run.")
+    tensors, facts, _ = read_checkpoint(path)
+    try:
+        conform(facts, SavedFacts, "facts")
+    except DataError as error:
+        raise CheckpointError(
+            f"{path} is not the checkpoint of a model: {error}. Give the folder of a run."
+        ) from error
     return tensors, cast(SavedFacts, facts)
 
 
-def digest(tensors: Mapping[str, Tensor], facts: str) -> str:
-    """sha256 over the facts, then names and bytes in the order of the names."""
-    sha = hashlib.sha256(facts.encode())
-    for name in sorted(tensors):
-        sha.update(name.encode())
-        sha.update(tensors[name].contiguous().view(-1).view(torch.uint8).numpy().data)
-    return sha.hexdigest()
+def on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, where their bytes can be read."""
+    return {name: x.detach().cpu() for name, x in tensors.items()}
+
+
+def best_digest(facts: Facts, best_epoch: int, best: Mapping[str, Tensor]) -> str:
+    """The checksum of the file that `save_best` writes: which weights of which run a record belongs to."""
+    return digest(on_cpu(best), json.dumps(facts | {"epoch": best_epoch}))
 
 
 # ---------- a run: what it saves after each epoch, and how it goes on from there ----------
@@ -220,8 +235,26 @@ def resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, fac
         raise CheckpointError(
             f"{folder} was trained for {len(saved['history'])} epochs, not {epochs}. Choose another folder."
         )
+    check_resumable(folder / LAST, model, state, saved)
     load_training_state(model, optimizer, state)
     progress = Progress(saved["history"], saved["best_epoch"], without_prefix(state, "best."))
     # Between the two runs `best.safetensors` may have been lost, or overwritten by a run of seeds together.
     save_best(folder, facts, progress.best_epoch, progress.best)
     return progress
+
+
+def check_resumable(path: Path, model: nn.Module, state: Mapping[str, Tensor], saved: SavedFacts) -> None:
+    """Raise CheckpointError unless a state is of this model, and its history one of so many epochs."""
+    expected = {f"{part}.{name}": x for part in ("model", "best") for name, x in model.state_dict().items()}
+    for name, x in model.named_parameters():
+        expected[f"optimizer.step.{name}"] = torch.zeros(())
+        expected |= {f"optimizer.{key}.{name}": x for key in ("exp_avg", "exp_avg_sq")}
+    history, best = saved["history"], saved["best_epoch"]
+    try:
+        check_state(state, expected)
+        if not 1 <= best <= len(history) or any("segment_type" not in row for row in history):
+            raise DataError(f"its best epoch is {best}, of {len(history)} with scores")
+    except DataError as error:
+        raise CheckpointError(
+            f"{path} is not the state of this run: {error}. Restore it, or train in another folder."
+        ) from error

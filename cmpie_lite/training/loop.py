@@ -17,12 +17,22 @@ from tqdm import tqdm
 
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.store import FeatureStore, Split, check_trainable
-from cmpie_lite.errors import CheckpointError, ConfigError
+from cmpie_lite.errors import CheckpointError, ConfigError, DataError
 from cmpie_lite.losses import weak_label_loss
 from cmpie_lite.support.devices import arithmetic, check_device, own_randomness
 from cmpie_lite.support.files import check_writable
+from cmpie_lite.support.tensor_files import check_state
 from cmpie_lite.systems.build import Config, build, config_from_facts
-from cmpie_lite.training.checkpoint import BEST, LAST, Progress, SavedFacts, facts_of, read_run, resume, save
+from cmpie_lite.training.checkpoint import (
+    BEST,
+    LAST,
+    Progress,
+    SavedFacts,
+    facts_of,
+    read_run,
+    resume,
+    save,
+)
 from cmpie_lite.training.evaluate import evaluate
 
 
@@ -200,17 +210,22 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> tuple[nn.Mod
         device: where the model goes, as for `train`.
 
     Raises:
-        CheckpointError: there is no checkpoint, it is corrupt, or does not hold this version's parameters.
+        CheckpointError: there is no checkpoint, it is not whole, or does not hold this version's parameters.
         ConfigError: its config is of no known system, or the device is not there.
+        ReadError: it is there and cannot be read.
     """
     path = folder / BEST if folder.is_dir() else folder
     tensors, facts = read_run(path)
-    model = build(config_from_facts(facts["config"]))
+    config = config_from_facts(facts["config"])
+    with torch.device("meta"):  # nothing is built that is larger than the file
+        expected = build(config).state_dict()
     try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
+        check_state(tensors, expected)
+    except DataError as error:
         raise CheckpointError(
-            f"{path} does not hold the parameters of {facts['config']['system']}: it is a training state "
-            f"({LAST}), or of another version. Give the folder of a run, or its {BEST}."
+            f"{path} does not hold the parameters of {type(config).__name__}: it is a training state "
+            f"({LAST}), or of another version ({error}). Give the folder of a run, or its {BEST}."
         ) from error
+    model = build(config)
+    model.load_state_dict(tensors)
     return model.to(check_device(device)).eval(), facts

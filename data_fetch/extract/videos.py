@@ -125,54 +125,37 @@ def extract_many(
     if twice:
         raise DataError(f"{len(twice)} ids come from several files, first {twice[0]!r}. Give one of each.")
     check_recipe(recipe, local=scheduler is None)
-    _claim_folder(out, recipe, source)
+    # With --silent-audio only videos join that were refused before: what is there stays as it is.
+    without = replace(recipe, silent_audio=False).describe(source)
+    occupied = any(feature_files(out))
+    claim(out / SOURCE_FILE, recipe.describe(source), occupied=occupied, also=[without])
+    known = {row["id"]: row for row in read_rows(out / MANIFEST, COLUMNS)}
+    there = {path: is_done(out, name) for path, name in zip(videos, names, strict=True)}
+    todo = [path for path in videos if not there[path]]
     rows: dict[str, dict[str, str]] = {}
     try:
         with ExitStack() as stack:
-            outcomes = _outcomes(stack, videos, out, recipe, workers, scheduler)
-            for row in tqdm(outcomes, desc="extract", unit="video", total=len(videos), disable=not progress):
-                rows[row["id"]] = row
+            on_gpu = recipe.device.startswith("cuda") and not workers
+            if todo and scheduler is None and on_gpu:
+                outcomes = _ahead(todo, out, recipe)
+            elif todo and (workers != 0 or scheduler is not None):
+                outcomes = _on_dask(stack, todo, out, recipe, workers, scheduler)
+            else:
+                outcomes = _here(todo, out, recipe)
+            looked_at = _here([path for path in videos if there[path]], out, recipe)
+            bar = tqdm(total=len(videos), desc="extract", unit="video", disable=not progress)
+            with bar:
+                for path, row in chain(looked_at, outcomes):
+                    if row["status"] == "failed" and is_done(out, row["id"]):  # lost after its last array
+                        row = extract_one(path, out, recipe)
+                    again = there[path] and known.get(row["id"], {}).get("status") == row["status"] == "ok"
+                    rows[row["id"]] = known[row["id"]] if again else row  # with the notes of the first time
+                    bar.update()
     finally:
         if rows:
             merge_rows(out / MANIFEST, COLUMNS, rows)
     sweep(out, out / MADE_OF, *(out / folder for folder in LAYOUT))
     return [rows[name] for name in names]
-
-
-def _claim_folder(out: Path, recipe: ExtractionRecipe, source: str) -> None:
-    """Say in the output folder what its features are; refuse one that holds others."""
-    # With --silent-audio only videos join that were refused before: what is there stays as it is.
-    without = replace(recipe, silent_audio=False).describe(source)
-    occupied = any(feature_files(out))
-    claim(out / SOURCE_FILE, recipe.describe(source), occupied=occupied, also=[without])
-
-
-def _outcomes(
-    stack: ExitStack,
-    videos: Sequence[Path],
-    out: Path,
-    recipe: ExtractionRecipe,
-    workers: int | None,
-    scheduler: str | None,
-) -> Iterator[dict[str, str]]:
-    """The row of every video: of those that are done as in the manifest, then of the others as they end."""
-    known = {row["id"]: row for row in read_rows(out / MANIFEST, COLUMNS) if row["status"] == "ok"}
-    there = {path: is_done(out, video_id(path)) for path in videos}
-    done, todo = ([path for path in videos if there[path] is which] for which in (True, False))
-    if todo and scheduler is None and not workers and recipe.device.startswith("cuda"):
-        outcomes = _ahead(todo, out, recipe)
-    elif todo and (workers != 0 or scheduler is not None):
-        outcomes = _on_dask(stack, todo, out, recipe, workers, scheduler)
-    else:
-        outcomes = _here(todo, out, recipe)
-    return chain(
-        (known.get(row["id"], row) if row["status"] == "ok" else row for _, row in _here(done, out, recipe)),
-        (
-            # A worker may be lost between the last array and its row.
-            extract_one(path, out, recipe) if row["status"] == "failed" and is_done(out, row["id"]) else row
-            for path, row in outcomes
-        ),
-    )
 
 
 def _here(

@@ -25,7 +25,7 @@ from cmpie_lite.data.store_files import install
 from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.support.files import alone_in
 from data_fetch.layout import LAYOUT, SOURCE_FILE, misnamed, read_origin
-from data_fetch.pack.split import BadFile, Job, complete, plan
+from data_fetch.pack.split import BadFile, complete, plan
 from data_fetch.tables import require_space, write_rows
 
 MISSING: Final = "missing.csv"
@@ -91,7 +91,11 @@ def pack(
     if on_missing not in ("error", "skip"):
         raise DataError(f"on_missing = {on_missing!r}, expected 'error' or 'skip'.")
     feats, out_dir = _find_layout(Path(features_dir)), Path(out_dir)
-    source = _name_of_data(source, feats)
+    if source is None:
+        said = read_origin(feats / SOURCE_FILE)
+        source = "LLP" if said is None else said
+    if not source.strip():
+        raise DataError(f"source = {source!r}, expected the name of the data, such as 'LLP'.")
     staging = out_dir / ".packing"
     if staging.is_symlink():
         raise DataError(
@@ -110,12 +114,12 @@ def pack(
                 jobs[i], found = complete(job, feats, staging, progress)
                 negative += found
             bad = tuple(row for job in jobs for row in job.bad)
-            if bad and on_missing == "error":  # what could only be seen in the values
-                shutil.rmtree(staging)
-                _refuse(bad)
             if on_missing == "skip":
                 write_rows(out_dir / MISSING, BadFile._fields, [row._asdict() for row in bad])
             else:
+                if bad:  # what could only be seen in the values
+                    shutil.rmtree(staging)
+                _refuse(bad)
                 (out_dir / MISSING).unlink(missing_ok=True)
             counts = {job.name: len(job.ids) for job in jobs}
             creation = {"annotations": annotations.version, "left_out": len({row.id for row in bad})}
@@ -125,23 +129,12 @@ def pack(
         raise DataError(
             f"Cannot pack to {out_dir}: {error}. What is packed so far is kept: free space and run again."
         ) from error
-    return PackReport(out_dir, source, digest, counts, bad, tuple(negative), _sharing(jobs))
-
-
-def _name_of_data(given: str | None, feats: Path) -> str:
-    """What is given, else what the folder says of itself, else LLP."""
-    name = given if given is not None else read_origin(feats / SOURCE_FILE)
-    if name is not None and not name.strip():
-        raise DataError(f"source = {name!r}, expected the name of the data, such as 'LLP'.")
-    return "LLP" if name is None else name
-
-
-def _sharing(jobs: Sequence[Job]) -> tuple[tuple[str, ...], ...]:
-    """The ids of videos that share the files of one 11-character id."""
     users = defaultdict(list)
-    for video in (video for job in jobs for video in job.ids):
-        users[feature_name(video)].append(video)
-    return tuple(tuple(ids) for ids in users.values() if len(ids) > 1)
+    for job in jobs:
+        for video in job.ids:
+            users[feature_name(video)].append(video)
+    shared = tuple(tuple(ids) for ids in users.values() if len(ids) > 1)
+    return PackReport(out_dir, source, digest, counts, bad, tuple(negative), shared)
 
 
 def _find_layout(folder: Path) -> Path:

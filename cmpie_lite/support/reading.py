@@ -1,0 +1,111 @@
+"""Files read through one open handle: what is read is one file, whoever puts another in its place meanwhile.
+
+Opened twice by its name, as some libraries do, a file that is replaced in between gives the head of one and
+the body of the other. And a file that looks damaged is looked at again where it has changed since: it may
+have been on its way here.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+from cmpie_lite.errors import DataError, ReadError
+
+LOOKS: Final = 5  # at a file that changes while it is looked at
+Content = TypeVar("Content")
+Buffer = bytearray | mmap.mmap
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
+    """The descriptor and status of a file, for the time of the block. A pipe is no file, and not waited for.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ReadError: it is no file, or the system refuses.
+    """
+    handle = -1
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise ReadError(f"{path} is a folder, a pipe or a device, expected a file. Give the file's path.")
+        yield handle, status
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    finally:
+        if handle >= 0:
+            os.close(handle)
+
+
+def read_bytes(path: Path, largest: int) -> bytearray:
+    """A file's whole content, of at most `largest` bytes.
+
+    Raises:
+        FileNotFoundError, ReadError: as `opened`.
+        DataError: it is larger.
+    """
+    with opened(path) as (handle, status):
+        check_size(path, status.st_size, largest)
+        content = bytearray()
+        with open(handle, "rb", closefd=False) as file:
+            while chunk := file.read(min(largest + 1 - len(content), max(status.st_size, 1 << 16))):
+                content += chunk
+                check_size(path, len(content), largest)
+        return content
+
+
+def map_bytes(path: Path, largest: int) -> Buffer:
+    """As `read_bytes`, mapped: read when it is used. What is written into it stays in this process."""
+    with opened(path) as (handle, status):
+        check_size(path, status.st_size, largest)
+        if not status.st_size:
+            return bytearray()
+        return mmap.mmap(handle, status.st_size, access=mmap.ACCESS_COPY)
+
+
+def look(path: Path, read: Callable[[Path], Content]) -> Content:
+    """What `read` makes of a file; a fault of its content counts once the file no longer changes.
+
+    Raises:
+        Whatever `read` does.
+    """
+    for _ in range(LOOKS):
+        before = state_of(path)
+        try:
+            return read(path)
+        except (DataError, FileNotFoundError):
+            if before == state_of(path):
+                raise
+    return read(path)
+
+
+def state_of(path: Path) -> tuple[int, ...]:
+    """What differs once a file was replaced or written to; empty where it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def check_size(path: Path, size: int, largest: int) -> None:
+    """Raise DataError for a file that is larger than its kind can be."""
+    if size > largest:
+        raise DataError(f"{path} has more than {largest} bytes, expected at most that: it is another file.")
+
+
+def cannot_read(path: Path, error: OSError) -> ReadError:
+    """What to say where the system does not give a file's content."""
+    return ReadError(
+        f"{path} cannot be read ({error.strerror}); nothing is known of its content. Mend the access to it, "
+        "and run again."
+    )
