@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from cmpie_lite.experiments.run_files import PREDICTIONS
 from cmpie_lite.experiments.run_many import GridError, finished, run_grid, run_job
 from cmpie_lite.experiments.run_one import run_experiment
 from cmpie_lite.experiments.settings import Settings, run_folder
+from cmpie_lite.support import workers
+from cmpie_lite.support.workers import WorkersLost
 from cmpie_lite.training.checkpoint import BEST
 from cmpie_lite.training.loop import load_model
 from tests.making import TINY, tiny_store
@@ -90,6 +93,52 @@ def test_one_configuration_that_fails_costs_only_its_own_runs(
     with pytest.raises(GridError, match=r"2 of 4 runs failed, first .*heads=4.*out of memory"):
         run_grid(jobs, store, together=True, progress=False)
     assert [finished(one, store) is not None for one in jobs] == [False, False, True, True]
+
+
+class StickingClient:
+    """Runs everything at once, here, and does not close."""
+
+    cluster = None
+
+    def __init__(self, cluster: Any) -> None:
+        self.made_of = cluster
+
+    def submit(self, call: Callable[..., Any], *arguments: Any, pure: bool) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(call(*arguments))
+        return future
+
+    def close(self, timeout: float) -> None:
+        raise TimeoutError
+
+
+def test_no_run_is_lost_to_a_clean_up(
+    job: Settings, store: FeatureStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On Colab a report of six finished runs was lost so."""
+    import distributed
+
+    monkeypatch.setattr(workers, "local_cluster", lambda processes: StickingClient(None))
+    monkeypatch.setattr(distributed, "Client", StickingClient)
+    records = run_grid([replace(job, seeds=[seed]) for seed in (1, 2)], store, workers=2, progress=False)
+    assert [record["recipe"]["seed"] for record in records] == [1, 2]
+    assert capsys.readouterr().err.count("did not close (TimeoutError: ); what it has done is kept.\n") == 2
+
+
+def test_a_grid_without_workers_says_what_is_kept(
+    job: Settings, store: FeatureStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lost = WorkersLost("no worker was left, and for 300 s none came in its place.")
+    monkeypatch.setattr(many_runs, "dask_client", lambda *a, **k: nullcontext())
+    monkeypatch.setattr(many_runs, "as_they_end", lambda client, call, tasks: ((i, lost) for i in tasks))
+    run_experiment(job, store)
+    with pytest.raises(GridError) as error:
+        run_grid([replace(job, seeds=[seed]) for seed in (1, 2, 3)], store, workers=2, progress=False)
+    assert str(error.value) == (
+        "2 of 3 runs failed, first han,dim=16,ffn_dim=16/seed2: WorkersLost: no worker was left, and for "
+        f"300 s none came in its place. Kept are the other 1, in {tmp_path}: start the same "
+        "command again and only these run."
+    )
 
 
 def test_threads_of_one_worker_do_not_share_random_numbers(job: Settings, store: FeatureStore) -> None:

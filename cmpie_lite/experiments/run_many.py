@@ -4,8 +4,8 @@ Each run lands in a folder of its own, with record, predictions and checkpoints,
 is known of it: a finished run is read, an interrupted one goes on from its last epoch, and a run that two
 workers do twice ends with the same bits. So a worker that dies costs its run the epoch that it was in; the
 scheduler gives the run to another. Workers of a scheduler elsewhere must see the same `output_dir` and
-`data_dir`, as on a shared file system; start them with `dask worker --nthreads 1`, since a process trains one
-run at a time.
+`data_dir`, as on a shared file system; start them with `dask worker --nthreads 1 --memory-limit 0`, since a
+process trains one run at a time, and the pages of a mapped store are not memory that it holds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.experiments.record import RunRecord
 from cmpie_lite.experiments.run_files import read_whole
 from cmpie_lite.experiments.run_one import finish_run, run_experiment
-from cmpie_lite.experiments.settings import Settings, open_data, run_folder
+from cmpie_lite.experiments.settings import Settings, open_data, output_folder, run_folder
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import installed
 from cmpie_lite.support.files import sweep
@@ -107,7 +107,8 @@ def run_grid(
     records = [finished(job, store) for job in jobs]
     todo = [i for i, record in enumerate(records) if record is None]
     left = {i: jobs[i] for i in todo}
-    count = min(workers or (os.cpu_count() or 1 if installed("distributed") else 1), len(todo))
+    here = all(installed(package) for package in ("distributed", "cryptography"))
+    count = min(workers or (os.cpu_count() or 1 if here else 1), len(todo))
     failed: list[str] = []
     with ExitStack() as stack:
         outcomes: Iterator[tuple[int, RunRecord | BaseException]]
@@ -128,8 +129,9 @@ def run_grid(
                 bar.update()
     if failed:
         raise GridError(
-            f"{len(failed)} of {len(jobs)} runs failed, first {failed[0]} The others are kept: start the "
-            "same command again and only these run."
+            f"{len(failed)} of {len(jobs)} runs failed, first {failed[0]} Kept are the other "
+            f"{len(jobs) - len(failed)}, in {output_folder(jobs[0].output_dir)}: start the same command "
+            "again and only these run."
         )
     return [record for record in records if record is not None]
 
