@@ -57,6 +57,7 @@ WRONG: list[tuple[str, Any, tuple[Any, ...]]] = [
     ("0.1", [(0, 4), (6, 10)], ()),
     ("0.2", lambda m: PRESENCE[{"audio": "heard only", "visual": "seen only"}[m]].sum() / 12, (PRESENCE,)),
     ("0.3", lambda a, v: 0.0 if not (a | v).any() else (a & v).sum() / (a | v).sum(), ()),
+    ("0.4", lambda epochs: 0.5, ()),
     ("1.1", [1 / 3, 1 / 3, 1 / 3], ()),
     ("1.2", lambda Q, K, V, heads: scaled_dot_product_attention(Q, K, V).values, ()),
     ("1.3", masked_after_softmax, ()),
@@ -64,14 +65,17 @@ WRONG: list[tuple[str, Any, tuple[Any, ...]]] = [
     ("2.2", lambda F: F + scaled_dot_product_attention(F, F, F).values, ()),
     ("2.3", lambda d, ffn: 2 * (4 * d * d + 4 * d) + 2 * d * ffn + ffn + d + 4 * d, ()),  # keys with a bias
     ("2.3", lambda d, ffn: 2 * (4 * d * d + 3 * d) + 8 * d * d + 9 * d, ()),  # right at ffn = 4 d alone
+    ("2.4", lambda reads: reads.std(2).mean() / reads.mean(2).std(1).mean(), ()),
     ("3.1", [5 / 3, 7 / 3], (FEATURES,)),
     ("3.2", gated_in_turn, ()),
     ("3.3", lambda x, gate: x * gate(x[:10].mean(dim=-1)).repeat(3)[:, None], ()),
     ("3.4", ["channel"] * 5, ()),
+    ("3.5", [0, 0], ()),
     ("4.1", [4 / 8, 3 / 8], ()),
     ("4.2", by_weights, ()),  # right, but not what was asked for: it computes every weight
     ("4.2", lambda F: torch.sigmoid((F @ F[0].mT).logsumexp(-1) - (F @ F[1].mT).logsumexp(-1)), ()),
     *[("4.3", without(f"{part}.bias"), ()) for part in ("query", "value", "out")],
+    ("4.4", lambda reads: reads[..., 10:].sum(-1).mean(), ()),
     ("5.1", lambda p: p.mean(dim=(1, 2)), ()),
     ("5.2", lambda p, a, b: (a.softmax(1) * b.softmax(2) * p).sum((1, 2)), ()),
     ("5.3", lambda p: 1 - (1 - p).prod(dim=1).mean(dim=1), ()),

@@ -9,26 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from cmpie_lite.notebook import answers
+from cmpie_lite.notebook import answers, trained_answers
 from cmpie_lite.notebook.checks import difference
 
 CHECKS: Final[dict[str, Callable[..., Iterator[answers.Case]]]] = {
     "0.1": answers.events_together,
     "0.2": answers.wrong_labels,
     "0.3": answers.asynchrony,
+    "0.4": trained_answers.after_training,
     "1.1": answers.three_weights,
     "1.2": answers.multi_head,
     "1.3": answers.causal,
     "2.1": answers.hybrid_row,
     "2.2": answers.three_modalities,
     "2.3": answers.size_of_a_layer,
+    "2.4": trained_answers.spread_ratio,
     "3.1": answers.squeezed,
     "3.2": answers.both_axes,
     "3.3": answers.slide,
     "3.4": answers.whose_reading,
+    "3.5": trained_answers.loudest_place,
     "4.1": answers.aggregated_row,
     "4.2": answers.audio_share,
     "4.3": answers.by_features,
+    "4.4": trained_answers.share_of_sound,
     "5.1": answers.max_pool,
     "5.2": answers.joint_pool,
     "5.3": answers.noisy_or,
