@@ -121,6 +121,7 @@ def share(found: list[dict[str, Any]], label: str, modality: int, first: int = 0
 def test_a_voice_is_found_in_time_but_seen_where_nobody_is(script: Callable[[str], Any]) -> None:
     found = parsed(script, "A dog and a voice")
     assert share(found, "Dog", 0, 0, 2) > 0.9
+    assert share(found, "Dog", 0, 3, 9) > 0.7
     assert share(found, "Speech", 0, 4, 9) > 0.9
     assert share(found, "Speech", 0, 0, 2) < 0.3
     assert share(found, "Speech", 1) > 0.9

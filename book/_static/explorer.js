@@ -138,7 +138,7 @@ function cividis(x) {
   const at = Math.min(Math.max(x, 0), 1) * (CIVIDIS.length - 1), i = Math.min(Math.floor(at), CIVIDIS.length - 2);
   return CIVIDIS[i].map((low, k) => Math.round(low + (CIVIDIS[i + 1][k] - low) * (at - i)));
 }
-const inkOn = (x) => (x > 0.48 ? "#000" : "#fff");
+const inkOn = (x) => (x > 0.465 ? "#000" : "#fff"); // at least 4.5 to 1 everywhere
 const short = (w) => w.toFixed(2).replace(/^0/, "");
 
 /** Labels such as "audio 0", "audio 1", ..., "visual 0", ... as groups and numbers; others as they are. */
@@ -224,9 +224,15 @@ function cellGrid({ label, rows, columns, rowTitle = "", columnTitle = "", onLoo
 
 /** A box in which a grid may scroll sideways, and `height` (a css length) at most down. */
 function scroller(child, height) {
-  const box = element("div", { class: "scroller" }, child);
+  const box = element("div", { class: "scroller wide" }, child);
   if (height) box.style.height = height;
   return box;
+}
+
+/** Put another grid into its place; page.js looks again which boxes scroll. */
+function replaceGrid(place, ...children) {
+  place.replaceChildren(...children);
+  window.dispatchEvent(new Event("resize"));
 }
 
 /** Colour every cell of a grid by its weight in 0..top, and print the weight. */
@@ -314,7 +320,7 @@ function timelineExplorer(root, data) {
       columns: video.true_audio.map((_, t) => String(t)),
     });
     grid.node.classList.add("timeline");
-    place.replaceChildren(scroller(grid.node, "17rem"));
+    replaceGrid(place, scroller(grid.node, "17rem"));
   }
 
   function draw() {

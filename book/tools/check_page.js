@@ -12,7 +12,7 @@
   for (const i of images) if (!i.complete || !i.naturalWidth) problems.push("picture not loaded: " + say(i));
   for (const i of all("article img")) if (!(i.getAttribute("alt") || "").trim()) problems.push("no alternative text: " + say(i));
   for (const s of all("article .diagram svg")) if (!s.getAttribute("aria-label")) problems.push("drawing without a label");
-  for (const e of all("[data-explorer], .quiz")) if (e.dataset.drawn !== "yes") problems.push("not drawn: " + say(e));
+  for (const e of all("[data-explorer], .quiz, #live")) if (e.dataset.drawn !== "yes") problems.push("not drawn: " + say(e));
   for (const v of all("article video")) {
     if (!v.hasAttribute("poster")) problems.push("a clip without a poster: " + say(v));
     if (!v.querySelector("track[kind=captions]") && !v.textTracks.length) problems.push("a clip without captions: " + say(v));

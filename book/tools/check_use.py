@@ -10,6 +10,8 @@ from book.tools.browser import Browser
 DRAWN = "[...part.querySelectorAll('svg, .bars, output, table, .said')].map((n) => n.outerHTML).join()"
 ANSWERS = [
     ("[data-explorer]", "input[type=range]", ["End", "Home"], DRAWN),
+    ("[data-explorer], #live", ".cells", ["ArrowRight", "End"], "part.querySelector('.said').textContent"),
+    ("#live", "input[type=range]", ["End", "Home"], DRAWN),
     (".quiz", "li button", ["Enter"], "part.innerHTML"),
 ]
 FOCUS = """(() => { const node = document.activeElement, style = getComputedStyle(node);

@@ -76,7 +76,7 @@ function livePage(root, stored) {
       button.disabled = state.classes.length < 2;
       return button;
     }), adder());
-    clipPlace.replaceChildren(scroller(clipGrid.node), drop);
+    replaceGrid(clipPlace, scroller(clipGrid.node), drop);
   }
 
   function adder() {
@@ -147,7 +147,7 @@ function livePage(root, stored) {
     if (names.length !== mapColumns || mapGrid.names[0] !== names[0]) {
       mapGrid = cellGrid({ label: "Who reads whom", rows: seconds, columns: names, rowTitle: "query", onLook: readRow });
       Object.assign(mapGrid, { names });
-      mapPlace.replaceChildren(scroller(mapGrid.node));
+      replaceGrid(mapPlace, scroller(mapGrid.node));
       mapColumns = names.length;
     }
     const top = Math.max(...weights.flat());

@@ -6,7 +6,8 @@ const SCENES = [
   {
     name: "A dog and a voice",
     text: "A dog barks for three seconds and stays in the picture; then somebody speaks, off screen. The parser finds when the voice begins. " +
-      "It does not find that nobody who speaks is seen. Paint over the clip, and watch what the parser makes of it.",
+      "But it lets the barks go on for as long as the dog is seen, and it sees a speaker where nobody is. Paint over the clip, and " +
+      "watch what becomes of that.",
     events: [["Dog", "heard", 0, 3], ["Dog", "seen", 0, 10], ["Speech", "heard", 4, 10]],
   },
   {
