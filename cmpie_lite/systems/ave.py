@@ -25,12 +25,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from cmpie_lite.labels import AUDIO_DIM
-from cmpie_lite.model import ParseOutput, check_inputs
-from cmpie_lite.systems.recurrent import AudioGuidedAttention, BiLSTM, Branch, RecurrentConfig, max_pooled
+from cmpie_lite.systems.recurrent import BiLSTM, RecurrentConfig, RecurrentParser
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class AVEConfig(RecurrentConfig):
     """Sizes of AVE."""
 
 
-class AVE(nn.Module):
+class AVE(RecurrentParser):
     """AVE with parsing branches.
 
     Example:
@@ -48,29 +46,13 @@ class AVE(nn.Module):
     """
 
     def __init__(self, config: AVEConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.attention = AudioGuidedAttention(config.dim, config.attention_dim)
+        super().__init__(config)
         self.audio_lstm = BiLSTM(AUDIO_DIM, config.hidden)
         self.visual_lstm = BiLSTM(config.dim, config.hidden)
-        self.audio_branch = Branch(2 * config.hidden, config.branch_dim)
-        self.visual_branch = Branch(2 * config.hidden, config.branch_dim)
-        self.joint_branch = Branch(4 * config.hidden, config.branch_dim)
+        self.add_branches(4 * config.hidden)
 
-    def forward(
-        self,
-        audio: Float[Tensor, "B T Da"],
-        visual_2d: Float[Tensor, "B F D2"],
-        visual_3d: Float[Tensor, "B T D3"],
-    ) -> ParseOutput:
-        """Parse a batch. Weights returned: `guided` (B, T, 2), the shares of the 2D and the 3D token.
-
-        Raises:
-            ValueError: if a tensor's shape is not (videos, segments, features); the message names it.
-        """
-        check_inputs(audio, visual_2d, visual_3d, self.attention.guide.weight.dtype)
-        visual, weights = self.attention(audio, visual_2d, visual_3d)
+    def read(self, audio: Tensor, visual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Both sequences by themselves; they meet in the joint branch alone."""
         heard, _ = self.audio_lstm(audio)
         seen, _ = self.visual_lstm(visual)
-        joint = self.joint_branch(torch.cat([heard, seen], dim=-1))
-        return max_pooled(self.audio_branch(heard), self.visual_branch(seen), joint, {"guided": weights})
+        return heard, seen, torch.cat([heard, seen], dim=-1)

@@ -32,15 +32,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cmpie_lite.labels import AUDIO_DIM
-from cmpie_lite.model import ParseOutput, check_inputs
-from cmpie_lite.systems.recurrent import (
-    AudioGuidedAttention,
-    BiLSTM,
-    Branch,
-    RecurrentConfig,
-    State,
-    max_pooled,
-)
+from cmpie_lite.systems.recurrent import BiLSTM, RecurrentConfig, RecurrentParser, State
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,7 @@ class StateFusion(nn.Module):
         return (torch.tanh(audio + merged) + torch.tanh(visual + merged)) / 2
 
 
-class AVSDN(nn.Module):
+class AVSDN(RecurrentParser):
     """AVSDN with parsing branches.
 
     Example:
@@ -77,41 +69,21 @@ class AVSDN(nn.Module):
     """
 
     def __init__(self, config: AVSDNConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.attention = AudioGuidedAttention(config.dim, config.attention_dim)
+        super().__init__(config)
         self.audio_encoder = BiLSTM(AUDIO_DIM, config.hidden)
         self.visual_encoder = BiLSTM(config.dim, config.hidden)
         self.fusion = StateFusion(config.hidden)
         self.audio_decoder = BiLSTM(AUDIO_DIM, config.hidden)
         self.visual_decoder = BiLSTM(config.dim, config.hidden)
         self.joint_decoder = BiLSTM(AUDIO_DIM + config.dim, config.hidden)
-        self.audio_branch = Branch(2 * config.hidden, config.branch_dim)
-        self.visual_branch = Branch(2 * config.hidden, config.branch_dim)
-        self.joint_branch = Branch(2 * config.hidden, config.branch_dim)
+        self.add_branches(2 * config.hidden)
 
-    def forward(
-        self,
-        audio: Float[Tensor, "B T Da"],
-        visual_2d: Float[Tensor, "B F D2"],
-        visual_3d: Float[Tensor, "B T D3"],
-    ) -> ParseOutput:
-        """Parse a batch. Weights returned: `guided` (B, T, 2), the shares of the 2D and the 3D token.
-
-        Raises:
-            ValueError: if a tensor's shape is not (videos, segments, features); the message names it.
-        """
-        check_inputs(audio, visual_2d, visual_3d, self.attention.guide.weight.dtype)
-        visual, weights = self.attention(audio, visual_2d, visual_3d)
+    def read(self, audio: Tensor, visual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Each sequence, and both side by side, by a decoder that knows how both ended."""
         _, heard = self.audio_encoder(audio)
         _, seen = self.visual_encoder(visual)
         memory = State(self.fusion(heard.hidden, seen.hidden), self.fusion(heard.cell, seen.cell))
         audio_read, _ = self.audio_decoder(audio, memory)
         visual_read, _ = self.visual_decoder(visual, memory)
         joint_read, _ = self.joint_decoder(torch.cat([audio, visual], dim=-1), memory)
-        return max_pooled(
-            self.audio_branch(audio_read),
-            self.visual_branch(visual_read),
-            self.joint_branch(joint_read),
-            {"guided": weights},
-        )
+        return audio_read, visual_read, joint_read

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cmpie_lite.labels import AUDIO_DIM, NUM_CLASSES, VISUAL_2D_DIM, VISUAL_3D_DIM
-from cmpie_lite.model import ParseOutput, pool_frames
+from cmpie_lite.model import ParseOutput, check_inputs, pool_frames
 from cmpie_lite.support.fields import check_fields, require
 
 
@@ -140,3 +140,47 @@ def max_pooled(
     """
     segments = torch.stack([audio, visual], dim=2)
     return ParseOutput(joint.amax(1), audio.amax(1), visual.amax(1), segments, weights)
+
+
+class RecurrentParser(nn.Module):
+    """What AVE and AVSDN have in common: attention in front, a parsing branch for each reading behind.
+
+    A system adds its readers in `__init__`, then its branches with `add_branches`, and says in `read` what
+    each branch gets.
+    """
+
+    audio_branch: Branch
+    visual_branch: Branch
+    joint_branch: Branch
+
+    def __init__(self, config: RecurrentConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.attention = AudioGuidedAttention(config.dim, config.attention_dim)
+
+    def add_branches(self, joint: int) -> None:
+        """Add the three branches; that of the joint reading takes features of width `joint`."""
+        self.audio_branch = Branch(2 * self.config.hidden, self.config.branch_dim)
+        self.visual_branch = Branch(2 * self.config.hidden, self.config.branch_dim)
+        self.joint_branch = Branch(joint, self.config.branch_dim)
+
+    def read(self, audio: Tensor, visual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the audio, the visual and the joint branch get: (B, T, W) each."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        audio: Float[Tensor, "B T Da"],
+        visual_2d: Float[Tensor, "B F D2"],
+        visual_3d: Float[Tensor, "B T D3"],
+    ) -> ParseOutput:
+        """Parse a batch. Weights returned: `guided` (B, T, 2), the shares of the 2D and the 3D token.
+
+        Raises:
+            ValueError: if a tensor's shape is not (videos, segments, features); the message names it.
+        """
+        check_inputs(audio, visual_2d, visual_3d, self.attention.guide.weight.dtype)
+        visual, weights = self.attention(audio, visual_2d, visual_3d)
+        heard, seen, joint = self.read(audio, visual)
+        branches = self.audio_branch(heard), self.visual_branch(seen), self.joint_branch(joint)
+        return max_pooled(*branches, {"guided": weights})
