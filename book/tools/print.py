@@ -15,6 +15,15 @@ from book.tools.browser import Browser
 from book.tools.project import ROOT
 
 
+# Pictures are all loaded, and what leads to a page of the site, which paper does not have, is no link.
+READY = """(async () => {
+  window.dispatchEvent(new Event("beforeprint"));
+  document.querySelectorAll('a[href]').forEach((link) => {
+    if (link.protocol === "file:" && !link.getAttribute("href").startsWith("#")) link.removeAttribute("href"); });
+  document.querySelectorAll("img").forEach((image) => { image.loading = "eager"; });
+  await Promise.all([...document.images].map((image) => image.decode().catch(() => null))); })()"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -30,6 +39,7 @@ def main() -> None:
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with Browser() as browser:
         browser.open(page.as_uri(), 1000, "light")
+        browser.evaluate(READY)
         browser.pdf(args.out)
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
 
