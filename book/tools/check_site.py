@@ -34,7 +34,7 @@ VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 LOOK = (Path(__file__).parent / "check_page.js").read_text(encoding="utf8")
 REQUESTS = 20
 
-# A header that is a formula has no text for axe, since MathJax draws with style sheets; it has a name instead.
+# A header that is a formula has no text for axe, since MathJax draws with styles; it has a name instead.
 RUN_AXE = """axe.run(document, {preload: false, resultTypes: ["violations"] RULES}).then((r) => r.violations
   .map((v) => ({...v, nodes: v.nodes.filter(
     (n) => !(v.id === "empty-table-header" && n.html.includes("aria-label")))}))

@@ -14,12 +14,12 @@ from pathlib import Path
 from book.tools.browser import Browser
 from book.tools.project import ROOT
 
-
-# Pictures are all loaded, and what leads to a page of the site, which paper does not have, is no link.
+# All pictures are loaded; a link to a page of the site, which paper does not have, is none.
 READY = """(async () => {
   window.dispatchEvent(new Event("beforeprint"));
   document.querySelectorAll('a[href]').forEach((link) => {
-    if (link.protocol === "file:" && !link.getAttribute("href").startsWith("#")) link.removeAttribute("href"); });
+    const within = link.getAttribute("href").startsWith("#");
+    if (link.protocol === "file:" && !within) link.removeAttribute("href"); });
   document.querySelectorAll("img").forEach((image) => { image.loading = "eager"; });
   await Promise.all([...document.images].map((image) => image.decode().catch(() => null))); })()"""
 
