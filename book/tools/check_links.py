@@ -13,7 +13,7 @@ from book.tools.project import repository
 OUTSIDE = (
     "https://arxiv.org/abs/", "https://doi.org/", "https://aclanthology.org/", "https://creativecommons.org/licenses/",
     "https://github.com/YapengTian/AVVP-ECCV20", "https://github.com/JustinYuu/MM_Pyramid",
-    "https://drive.google.com/", "https://www.python.org/", "https://pytorch.org/",
+    "https://drive.google.com/", "https://distributed.dask.org/", "https://www.python.org/", "https://pytorch.org/",
 )  # fmt: skip
 DELAY, RATE, LIMIT = 0.150, 1.6e6 / 8, 2.5  # slow 4G: seconds, bytes per second; seconds to the first paint
 
