@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
             runs.append({"system": rung, "seed": seed, **scores})
         if rung in STORED:
             facts = facts_of(config, override(recipe, {"seed": seeds[0]}), store)
-            facts |= {"epoch": trained[0].best_epoch, "together": seeds}
+            facts |= {"epoch": trained[0].best_epoch}
             write_checkpoint(stored(f"{rung}.safetensors"), trained[0].model.state_dict(), facts)
         mean = sum(run["segment_type"] for run in runs[-len(seeds) :]) / len(seeds)
         print(f"{title_of(rung)}: segment Type@AV {100 * mean:.1f}", flush=True)
