@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # or they take the cores from other processes
+
 import argparse
 import json
 import shlex
@@ -9,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 from cmpie_lite.data.llp_sim import SIZES
 from cmpie_lite.decoding import HANS, THRESHOLD, DecodeConfig, Gate
@@ -28,7 +32,8 @@ from cmpie_lite.experiments.settings import Settings, open_data, run_folder, set
 from cmpie_lite.metrics import ParsingScores
 from cmpie_lite.results.metric_tables import trivial_references
 from cmpie_lite.support.devices import check_device
-from cmpie_lite.support.text import printable
+from cmpie_lite.support.streams import keep_streams
+from cmpie_lite.support.text import clipped, printable, shown
 from cmpie_lite.systems.rows import SYSTEMS
 from cmpie_lite.training.evaluate import predict, score, score_by_protocol
 from cmpie_lite.training.loop import load_model
@@ -38,6 +43,7 @@ DEFAULTS = Settings()
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; errors of the reader's making are one line on stderr and exit status 2."""
+    keep_streams()
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = parser().parse_args(words)
     try:
@@ -49,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return study.run(options, assignments(options.set), command)
         return options.run(options)
     except (ValueError, OSError, GridError) as error:
-        print(printable(f"cmpie_lite {options.command}: {error}"), file=sys.stderr)
+        print(printable(f"cmpie_lite {options.command}: {clipped(str(error))}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(
@@ -59,9 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+class Words(argparse.ArgumentParser):
+    """A command line whose errors do not repeat all of what was given."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(clipped(message, 400)))
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line's words."""
-    top = argparse.ArgumentParser(prog="python -m cmpie_lite", description=__doc__)
+    top = Words(prog="python -m cmpie_lite", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
 
     one = commands.add_parser("train", help="train, test and record one model per seed")
@@ -186,11 +199,13 @@ def assignment(text: str, option: str = "--set") -> tuple[str, Any]:
     """ "heads=4" to ("heads", 4); values are JSON, and words that are not JSON are strings."""
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise ConfigError(f"{option} {text!r}, expected NAME=VALUE such as heads=4.")
+        raise ConfigError(f"{option} {shown(text)}, expected NAME=VALUE such as heads=4.")
     try:
         return name, json.loads(value)
     except ValueError:
         return name, value
+    except RecursionError:
+        raise ConfigError(f"{option} {shown(text)} is nested too deep, expected one plain value.") from None
 
 
 def assignments(texts: Sequence[str], option: str = "--set") -> dict[str, Any]:

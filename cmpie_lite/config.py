@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cmpie_lite.errors import ConfigError
-from cmpie_lite.support.fields import check_fields, require
+from cmpie_lite.support.fields import DEEPEST, WIDEST, check_fields, require, require_whole
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         check_fields(self)
         require(self, "streams", self.streams in (1, 2), "1 or 2")
-        for name in ("sa_layers", "sa_reduction", "heads", "dim", "ffn_dim"):
-            require(self, name, getattr(self, name) >= 1, "an integer >= 1")
-        require(self, "han_layers", self.han_layers >= 0, "an integer >= 0")
+        for name in ("sa_reduction", "heads", "dim", "ffn_dim"):
+            require_whole(self, name, 1, WIDEST)
+        require_whole(self, "sa_layers", 1, DEEPEST)
+        require_whole(self, "han_layers", 0, DEEPEST)
         require(self, "dropout", 0.0 <= self.dropout < 1.0, "a number in [0, 1)")
         require(self, "heads", self.dim % self.heads == 0, f"a divisor of dim = {self.dim}")
         require(self, "sa_reduction", self.sa_reduction <= 10, "at most 10, the number of segments")
@@ -97,7 +98,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_fields(self)
         for name in ("epochs", "batch_size", "lr_step"):
-            require(self, name, getattr(self, name) >= 1, "an integer >= 1")
+            require_whole(self, name, 1, 10**6)
         require(self, "learning_rate", 0.0 < self.learning_rate < 1.0, "a number in (0, 1)")
         require(self, "lr_gamma", 0.0 < self.lr_gamma <= 1.0, "a number in (0, 1]")
         require(self, "visual_smoothing", 0.0 <= self.visual_smoothing < 1.0, "a number in [0, 1)")

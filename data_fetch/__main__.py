@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cmpie_lite.data.llp_names import VIDEO_ID
+from cmpie_lite.support.streams import keep_streams
 from data_fetch.commands import (
     run_annotations,
     run_extract,
@@ -137,6 +138,7 @@ def _path(text: str) -> Path:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; errors that a reader can mend are printed without a traceback, exit status 2."""
+    keep_streams()
     args = _parser().parse_args(list(map(_guarded, sys.argv[1:] if argv is None else argv)))
     try:
         return int(args.run(args))

@@ -14,7 +14,7 @@ from cmpie_lite.experiments.grid import GridSettings, grid_settings
 from cmpie_lite.experiments.parse import ParseSettings
 from cmpie_lite.experiments.run_one import run_experiment
 from cmpie_lite.experiments.settings import Settings
-from cmpie_lite.support.devices import check_device
+from cmpie_lite.support.devices import check_device, counting_device
 from tests.making import TINY, tiny_split
 
 
@@ -64,5 +64,10 @@ def test_a_grid_may_be_sent_to_a_device_that_this_machine_lacks(
     monkeypatch.setattr(grid, "check_device", lambda _: pytest.fail("this machine was asked for its devices"))
     settings = grid_settings({"device": "cuda:7", "scheduler": "tcp://gpu:8786"})
     assert {job.device for job in settings.jobs()} == {"cuda:7"}
-    assert grid.run_all([], store, settings, False) == ([], {})
+    assert grid.run_all([], store, settings, False) == ([], None)
     assert (sent["scheduler"], sent["together"]) == ("tcp://gpu:8786", False)
+
+
+def test_scores_are_counted_where_there_is_float64() -> None:
+    assert counting_device(torch.device("mps")) == torch.device("cpu")
+    assert counting_device(torch.device("cuda:1")) == torch.device("cuda:1")

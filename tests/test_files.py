@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cmpie_lite.errors import CheckpointError, DataError, WriteError
-from cmpie_lite.support.files import replace_file, whole_file
+from cmpie_lite.data.store_files import read_manifest
+from cmpie_lite.errors import CheckpointError, DataError, ReadError, WriteError
+from cmpie_lite.experiments.record import read_record
+from cmpie_lite.results.report_files import read_report
+from cmpie_lite.support import files
+from cmpie_lite.support.files import PART, alone_in, replace_file, sweep, whole_file
+from cmpie_lite.support.reading import look, read_bytes
+from cmpie_lite.training.checkpoint import read_checkpoint
+from tests.making import ROOT
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
@@ -80,3 +90,137 @@ def test_the_blocks_own_errors_pass_and_leave_nothing(tmp_path: Path, error: Bas
     with pytest.raises(type(error)):
         write_half()
     assert not os.listdir(tmp_path)
+
+
+# --- reading ------------------------------------------------------------------------------------------
+
+
+def readers(path: Path) -> list[Callable[[], object]]:
+    """Everything that reads a file, told to read this one."""
+    return [
+        lambda: read_checkpoint(path),
+        lambda: read_record(path),
+        lambda: read_manifest(path),
+        lambda: read_report(path),
+        lambda: read_bytes(path, 100),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path = Path("/dev/zero")
+    for read in readers(path):
+        with pytest.raises(ValueError, match=r"is a folder, a pipe or a device, expected a file"):
+            read()
+
+
+def test_an_error_of_reading_is_none_of_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"whole")
+
+    def refuse(*_: object, **__: object) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        for read in readers(path):
+            with pytest.raises(ReadError, match=r"cannot be read \(Permission denied\); nothing is known"):
+                read()
+    assert not issubclass(ReadError, DataError | CheckpointError), "or a damaged file is written anew"
+
+
+def test_a_file_that_changes_while_it_is_looked_at_is_looked_at_again(tmp_path: Path) -> None:
+    path, looks = tmp_path / "x", list[bytes]()
+    path.write_bytes(b"half")
+
+    def read(path: Path) -> bytes:
+        looks.append(path.read_bytes())
+        if looks[-1] == b"half":
+            replace_file(path, b"whole")  # the writer comes in between
+            raise DataError("it is cut")
+        return looks[-1]
+
+    assert look(path, read) == b"whole"
+    assert looks == [b"half", b"whole"]
+
+
+def test_a_fault_that_stays_is_said_at_once(tmp_path: Path) -> None:
+    path, looks = tmp_path / "x", list[Path]()
+    path.write_bytes(b"half")
+
+    def read(path: Path) -> bytes:
+        looks.append(path)
+        raise DataError("it is cut")
+
+    with pytest.raises(DataError, match="it is cut"):
+        look(path, read)
+    assert len(looks) == 1
+
+
+# --- writers that live, and that do not -----------------------------------------------------------------
+
+
+def test_a_living_writers_file_stays_whatever_the_clocks_say(tmp_path: Path) -> None:
+    """Two writers of one file, on machines whose clocks differ by years."""
+    path = tmp_path / "a.txt"
+    with whole_file(path) as mine:
+        mine.write_bytes(b"mine")
+        os.utime(mine, (1, 1))
+        replace_file(path, b"the other's")
+        sweep(tmp_path)
+        assert mine.exists()
+    assert path.read_bytes() == b"mine"
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_file_that_is_swept_before_it_is_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really, swept = files.hold, list[Path]()
+
+    def hold(path: Path, *, wait: bool) -> int | None:
+        if not swept:
+            swept.append(path)
+            path.unlink()
+        return really(path, wait=wait)
+
+    monkeypatch.setattr(files, "hold", hold)
+    replace_file(tmp_path / "a.txt", b"a")
+    assert (tmp_path / "a.txt").read_bytes() == b"a"
+
+
+def test_a_system_without_locks_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows has no fcntl: files are written without, a store asks for WSL."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    (tmp_path / f".left{PART}").touch()
+    replace_file(tmp_path / "a.txt", b"a")
+    sweep(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [f".left{PART}", "a.txt"]
+    with pytest.raises(OSError, match=r"no locks on files: on Windows, run it in WSL"), alone_in(tmp_path):
+        pass
+
+
+CLOSED = """
+import sys
+from cmpie_lite.support.streams import keep_streams
+keep_streams()
+from tqdm import tqdm
+assert list(tqdm(range(3))) == [0, 1, 2]
+print("done")
+with open(sys.argv[1], "w") as file:
+    assert file.fileno() > 2, "what C libraries say would land in it"
+    file.write("whole")
+"""
+
+
+def test_a_command_goes_on_where_its_streams_are_closed(tmp_path: Path) -> None:
+    command = 'exec "$0" -c "$1" "$2" <&- >&- 2>&-'
+    words = ["sh", "-c", command, sys.executable, CLOSED, str(tmp_path / "out")]
+    assert subprocess.run(words, cwd=ROOT, check=False).returncode == 0
+    assert (tmp_path / "out").read_text() == "whole"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import cmpie_lite
 from cmpie_lite.config import TrainConfig
@@ -19,9 +19,11 @@ from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.support.devices import DEVICES, is_device_name
 from cmpie_lite.support.fields import check_fields, override, require
 from cmpie_lite.support.names import did_you_mean
+from cmpie_lite.support.text import shown
 from cmpie_lite.systems.build import Config
 from cmpie_lite.systems.rows import SYSTEMS
 
+MOST_SEEDS: Final = 1000
 JSON_EXAMPLES: dict[str, str] = {  # what papermill's -p passes on as text
     "seeds": "[1, 2, 3]",
     "systems": '["han", "cmpie"]',
@@ -54,6 +56,7 @@ class RunSettings:
             self, "seeds", bool(numbers and self.seeds), "a list of at least one integer, such as [1, 2, 3]"
         )
         require(self, "seeds", len(set(self.seeds)) == len(self.seeds), "different integers")
+        require(self, "seeds", len(self.seeds) <= MOST_SEEDS, f"at most {MOST_SEEDS} integers")
         named = isinstance(self.overrides, Mapping) and all(type(name) is str for name in self.overrides)
         require(self, "overrides", named, "names and values, such as {'heads': 4}")
         require(self, "device", is_device_name(self.device), DEVICES)
@@ -108,7 +111,7 @@ class Settings(RunSettings):
         for name in self.overrides:
             if name not in ours:
                 raise ConfigError(
-                    f"overrides: {name!r} is a field of neither {type(base).__name__} nor TrainConfig."
+                    f"overrides: {shown(name)} is a field of neither {type(base).__name__} nor TrainConfig."
                     f"{did_you_mean(name, ours)} Fields: {', '.join(sorted(ours))}."
                 )
         mine = {f.name for f in fields(base)}
@@ -169,7 +172,7 @@ def known_fields(kind: type, names: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in names.items():
         if name not in known:
             raise ConfigError(
-                f"unknown parameter {name!r} = {value!r}.{did_you_mean(name, known)} "
+                f"unknown parameter {shown(name)} = {shown(value)}.{did_you_mean(name, known)} "
                 f"Parameters: {', '.join(known)}."
             )
     given = dict(names)
@@ -180,9 +183,10 @@ def known_fields(kind: type, names: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(given.get(name), str):
             try:
                 given[name] = json.loads(given[name])
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
+                why = shown(str(error))
                 raise ConfigError(
-                    f"{name} = {given[name]!r} is not JSON ({error}): expected such as '{example}'."
+                    f"{name} = {shown(given[name])} is not JSON ({why}): expected such as '{example}'."
                 ) from error
     if type(given.get("seeds")) is int:
         require_count(given["seeds"])
@@ -191,9 +195,12 @@ def known_fields(kind: type, names: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def require_count(seeds: int) -> None:
-    """Raise ConfigError unless `seeds` is a positive number of seeds."""
-    if seeds < 1:
-        raise ConfigError(f"seeds = {seeds}, expected a number of seeds >= 1, or a list such as [1, 2, 3].")
+    """Raise ConfigError unless `seeds` is a number of seeds."""
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise ConfigError(
+            f"seeds = {shown(seeds)}, expected a number of seeds >= 1 and <= {MOST_SEEDS}, or a list such as "
+            "[1, 2, 3]."
+        )
 
 
 def home() -> Path:

@@ -20,6 +20,7 @@ from cmpie_lite.results.intervals import METHODS
 from cmpie_lite.results.pairing import check_comparable
 from cmpie_lite.results.report_form import INTERVALS, ROWS, RUNS, TABLES, Frame, Report, frame_of
 from cmpie_lite.support.files import replace_file
+from cmpie_lite.support.reading import look, read_bytes
 from cmpie_lite.support.typed import check_no_markup, conform, load_json
 from cmpie_lite.systems.rows import SYSTEMS
 
@@ -40,25 +41,25 @@ def read_report(path: Path) -> Report:
     """Read a report and check every part of it.
 
     Raises:
-        DataError: the file is not there, cannot be read, or holds no report; the message names what is wrong.
+        DataError: the file is not there, or holds no report; the message names what is wrong.
+        ReadError: it is there and cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise DataError(
-            f"{path} cannot be read ({error}): python -m cmpie_lite grid makes a report."
-        ) from error
-    try:
-        if len(content) > LARGEST_FILE:
-            raise DataError(f"it is larger than {LARGEST_FILE} bytes")
-        report = load_json(content.decode("utf8"))
+
+    def read(path: Path) -> Any:
+        report = load_json(read_bytes(path, LARGEST_FILE).decode("utf8"))
         check_report(report)
+        return report
+
+    try:
+        return cast(Report, look(path, read))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}): python -m cmpie_lite grid makes a report."
+        ) from error
     except (DataError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} is no report of runs ({error}): python -m cmpie_lite grid makes one."
         ) from error
-    return cast(Report, report)
 
 
 # ---------- checks ----------

@@ -10,6 +10,7 @@ from typing import Final
 import torch
 
 from cmpie_lite.errors import ConfigError
+from cmpie_lite.support.text import shown
 
 DEVICES: Final = "auto, cpu, cuda, cuda:1 (the second card) or mps"
 
@@ -38,6 +39,11 @@ def is_device_name(name: str) -> bool:
     return re.fullmatch(r"auto|cpu|mps(:0)?|cuda(:\d+)?", name) is not None
 
 
+def counting_device(device: torch.device) -> torch.device:
+    """Where scores are counted, in float64: on the device, or on the CPU where it has none (mps)."""
+    return torch.device("cpu") if device.type == "mps" else device
+
+
 def check_device(device: str | torch.device) -> torch.device:
     """The device, ready to be used here; "auto" is CUDA where there is one.
 
@@ -47,7 +53,7 @@ def check_device(device: str | torch.device) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not is_device_name(str(device)):
-        raise ConfigError(f"device = {str(device)!r}, expected {DEVICES}.")
+        raise ConfigError(f"device = {shown(str(device))}, expected {DEVICES}.")
     try:
         found = torch.device(device)
         torch.empty(0, device=found)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, get_args, get_origin
 
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.support.names import did_you_mean
 from cmpie_lite.support.text import shown
+from cmpie_lite.support.typed import hints_of
 
 LARGEST: Final = 2**53  # of any number: beyond it, a float is no exact integer
+WIDEST: Final = 8192  # sixteen times the paper's: a file's config may not ask for more memory than there is
+DEEPEST: Final = 64  # layers
 
 
 def require(config: Any, name: str, holds: bool, expected: str) -> None:
@@ -20,9 +23,15 @@ def require(config: Any, name: str, holds: bool, expected: str) -> None:
         raise ConfigError(f"{kind}.{name} = {shown(value)}, expected {expected}.")
 
 
+def require_whole(config: Any, name: str, low: int, high: int) -> None:
+    """Raise `ConfigError` unless a field is an integer from low to high."""
+    require(config, name, low <= getattr(config, name) <= high, f"an integer >= {low} and <= {high}")
+
+
 def check_fields(config: Any) -> None:
     """Check every field of a frozen dataclass against its annotation (bool, int, float, str, Literal)."""
-    for name, hint in get_type_hints(type(config)).items():
+    kind: Any = type(config)
+    for name, hint in hints_of(kind).items():
         value = getattr(config, name)
         if get_origin(hint) is Literal:
             choices = get_args(hint)

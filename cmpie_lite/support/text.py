@@ -49,3 +49,9 @@ def shown(value: Any, longest: int = 120) -> str:
     except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists without end
         return f"<{type(value).__name__} that is too large to print>"
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
+
+
+def clipped(text: str, longest: int = 2000) -> str:
+    """The text, its middle left out where it is longer."""
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"

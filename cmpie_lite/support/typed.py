@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from cmpie_lite.errors import DataError
@@ -15,6 +16,12 @@ LARGEST: Final = 2**53  # beyond it, a float is no exact integer
 DEEPEST: Final = 32  # lists and objects within each other
 PLAIN: Final = (str, int, float, bool, None)
 MARKUP: Final = frozenset("<>&`[]|\\")  # what HTML and Markdown read as more than text
+
+
+@cache
+def hints_of(kind: Any) -> dict[str, Any]:
+    """The type hints of a class, which do not change, and take long to evaluate."""
+    return get_type_hints(kind)
 
 
 def load_json(text: str) -> Any:
@@ -58,7 +65,7 @@ def conform(value: Any, hint: Any, where: str = "it") -> None:
     """
     if is_typeddict(hint):
         check_keys(value, hint, where)
-        hints = get_type_hints(hint)
+        hints = hints_of(hint)
         for key, inner in value.items():
             conform(inner, hints[key], f"{where}.{key}")
     elif get_origin(hint) in (Union, types.UnionType):

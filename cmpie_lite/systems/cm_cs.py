@@ -34,7 +34,7 @@ from cmpie_lite.han import HAN
 from cmpie_lite.labels import AUDIO_DIM, VISUAL_2D_DIM, VISUAL_3D_DIM
 from cmpie_lite.model import ParseOutput, check_inputs, pool_frames
 from cmpie_lite.pooling import MMILPooling
-from cmpie_lite.support.fields import check_fields, require
+from cmpie_lite.support.fields import WIDEST, check_fields, require, require_whole
 
 UNKNOWN: Final = (
     "No code is public and its text was not at hand. Unknown are: which losses make a feature common or "
@@ -67,7 +67,7 @@ class CMCSConfig:
         for name in ("similarity", "difference", "reconstruction"):
             require(self, name, 0.0 <= getattr(self, name) < float("inf"), "a number >= 0")
         for name in ("heads", "dim", "ffn_dim"):
-            require(self, name, getattr(self, name) >= 1, "an integer >= 1")
+            require_whole(self, name, 1, WIDEST)
         require(self, "heads", self.dim % self.heads == 0, f"a divisor of dim = {self.dim}")
         require(self, "dropout", 0.0 <= self.dropout < 1.0, "a number in [0, 1)")
 

@@ -40,7 +40,7 @@ from cmpie_lite.labels import NUM_MODALITIES, NUM_SEGMENTS
 from cmpie_lite.model import FrontEnd, ParseOutput
 from cmpie_lite.pooling import MMILPooling
 from cmpie_lite.support.dropout import Dropout
-from cmpie_lite.support.fields import check_fields, require
+from cmpie_lite.support.fields import DEEPEST, WIDEST, check_fields, require, require_whole
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class MMPyramidConfig:
     def __post_init__(self) -> None:
         check_fields(self)
         for name in ("levels", "heads", "dim", "ffn_dim"):
-            require(self, name, getattr(self, name) >= 1, "an integer >= 1")
+            require_whole(self, name, 1, DEEPEST if name == "levels" else WIDEST)
         for name in ("attention_dropout", "dropout"):
             require(self, name, 0.0 <= getattr(self, name) < 1.0, "a number in [0, 1)")
         require(self, "heads", self.dim % self.heads == 0, f"a divisor of dim = {self.dim}")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from cmpie_lite.labels import AUDIO_DIM, NUM_CLASSES, VISUAL_2D_DIM, VISUAL_3D_DIM
 from cmpie_lite.model import ParseOutput, check_inputs, pool_frames
-from cmpie_lite.support.fields import check_fields, require
+from cmpie_lite.support.fields import WIDEST, check_fields, require_whole
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class RecurrentConfig:
     def __post_init__(self) -> None:
         check_fields(self)
         for name in ("dim", "attention_dim", "hidden", "branch_dim"):
-            require(self, name, getattr(self, name) >= 1, "an integer >= 1")
+            require_whole(self, name, 1, WIDEST)
 
 
 class State(NamedTuple):

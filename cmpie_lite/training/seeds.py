@@ -32,7 +32,7 @@ from cmpie_lite.data.store import FeatureStore, Split, check_trainable
 from cmpie_lite.decoding import Predictions, decode
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.metrics import f_per_video, parsing_counts, with_types
-from cmpie_lite.support.devices import arithmetic, check_device, own_randomness
+from cmpie_lite.support.devices import arithmetic, check_device, counting_device, own_randomness
 from cmpie_lite.systems.build import Config
 from cmpie_lite.training.loop import (
     Run,
@@ -132,9 +132,10 @@ def train_seeds(
     stack = Stack.of([new_model(config, seed) for seed in seeds], device)
     stepper = Stepper(stack, train_split, recipe, cuda_graph)
 
+    counting = counting_device(device)
     best = {name: p.detach().clone() for name, p in stack.params.items()}
-    best_type = torch.full((len(seeds),), -1.0, dtype=torch.float64, device=device)
-    best_epoch = torch.zeros(len(seeds), dtype=torch.int64, device=device)
+    best_type = torch.full((len(seeds),), -1.0, dtype=torch.float64, device=counting)
+    best_epoch = torch.zeros(len(seeds), dtype=torch.int64, device=counting)
     histories: list[list[dict[str, float]]] = [[] for _ in seeds]
     steps = len(train_split) // recipe.batch_size
     with tqdm(total=recipe.epochs * steps, unit="step", disable=not progress) as bar:
@@ -146,8 +147,9 @@ def train_seeds(
             better = scores["segment_type"] >= best_type
             best_type = torch.where(better, scores["segment_type"], best_type)
             best_epoch = torch.where(better, epoch + 1, best_epoch)
+            better = better.to(device)
             best = {name: choose(better, p.detach(), best[name]) for name, p in stack.params.items()}
-            table = torch.stack([x.double() for x in (losses | scores).values()], dim=1)
+            table = torch.stack([x.to(counting).double() for x in (losses | scores).values()], dim=1)
             rows = table.tolist()  # the epoch's one transfer
             check_loss(sum(row[0] for row in rows), recipe, epoch)
             seconds = (time.perf_counter() - start) / len(seeds)
@@ -176,8 +178,10 @@ def epoch_batches(seeds: Sequence[int], epoch: int, videos: int, size: int) -> I
 
 
 def score_seeds(predictions: Predictions, split: Split, seeds: int) -> dict[str, Float64[Tensor, " S"]]:
-    """The ten scores of each seed, on the device; videos of seed after seed stand in one row."""
-    dense = (x.to(predictions.video.device).repeat(seeds, 1, 1) for x in split.truth())
+    """The ten scores of each seed, where they are counted; videos of seed after seed stand in one row."""
+    device = counting_device(predictions.video.device)
+    predictions = Predictions(*(x.to(device) for x in predictions))
+    dense = (x.to(device).repeat(seeds, 1, 1) for x in split.truth())
     counts = parsing_counts(*decode(predictions), *dense)
     return with_types({name: f_per_video(c).unflatten(0, (seeds, -1)).mean(1) for name, c in counts.items()})
 
