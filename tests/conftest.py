@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
+
+if TYPE_CHECKING:
+    from cmpie_lite.data.annotations import Annotations
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -42,3 +46,22 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+# ---------- what tests of packing start from ----------
+
+
+@pytest.fixture(scope="module")
+def annotations() -> Annotations:
+    """Of ten videos that were never filmed."""
+    from tests.making import make_annotations
+
+    return make_annotations()
+
+
+@pytest.fixture
+def feats(tmp_path: Path, annotations: Annotations) -> Path:
+    """Their features in the authors' layout."""
+    from tests.making_packs import all_ids, write_layout
+
+    return write_layout(tmp_path / "feats", all_ids(annotations))
