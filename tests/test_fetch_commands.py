@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import io
 import sys
-import threading
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cmpie_lite.errors import DataError
 from data_fetch import label_statistics as statistics
-from data_fetch import layout
 from data_fetch.__main__ import main
 from data_fetch.extract import videos as batch
 from data_fetch.layout import LAYOUT
-from data_fetch.tables import merge_rows, read_rows
 from tests.making import some_store, split_file, write_store
 
 
@@ -224,46 +219,3 @@ def test_verify_reads_a_store_and_compares_it(tmp_path: Path, capsys: pytest.Cap
     path.write_bytes(content)
     assert f"{path.name} has sha256" in fails(["verify", str(tmp_path)], capsys)
     assert "there is no store.json" in fails(["verify", str(tmp_path / "nowhere")], capsys)
-
-
-def test_of_two_that_claim_an_empty_folder_one_comes_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The second comes when the first has looked and not yet written: it waits, then finds its word."""
-    really, outcome, threads = layout.read_origin, [], []
-
-    def second() -> None:
-        try:
-            layout.claim(tmp_path / "source.txt", "second", occupied=False)
-        except DataError as error:
-            outcome.append(str(error))
-
-    def read_origin(path: Path) -> str | None:
-        found = really(path)
-        if not threads:
-            threads.append(threading.Thread(target=second, daemon=True))
-            threads[0].start()
-            threads[0].join(0.2)  # without a lock it ends in this time, with both claims granted
-        return found
-
-    monkeypatch.setattr(layout, "read_origin", read_origin)
-    layout.claim(tmp_path / "source.txt", "first", occupied=False)
-    threads[0].join()
-    assert (tmp_path / "source.txt").read_text() == "first\n"
-    assert len(outcome) == 1
-    assert "holds 'first'" in outcome[0]
-    assert [path.name for path in tmp_path.iterdir()] == ["source.txt"]
-
-
-def test_rows_of_two_writers_are_all_kept(tmp_path: Path) -> None:
-    """Eight threads put 25 rows each, one by one, into one table."""
-    columns = ("id", "status")
-
-    def put(writer: int) -> None:
-        for number in range(25):
-            name = f"{writer}-{number:02}"
-            merge_rows(tmp_path / "t.csv", columns, {name: {"id": name, "status": "ok"}})
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(put, range(8)))
-    assert len(read_rows(tmp_path / "t.csv", columns)) == 200
