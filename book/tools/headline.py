@@ -20,11 +20,13 @@ def sentence(report: Mapping[str, Any] | None) -> str:
     row = intervals[
         (intervals.better == "cmpie") & (intervals.worse == "han") & (intervals.metric == METRIC)
     ].iloc[0]
+    changed = ", ".join(sorted(set(runs[runs.system == "cmpie"].changed) - {""}))
+    form = f" in the reading `{changed}`" if changed else ""
     low, high = 100 * row.low, 100 * row.high
     told = "above" if low > 0 else "below" if high < 0 else "not told apart from"
     source = report["source"] if report["source"] == "LLP" else f"{report['source']}, our simulated data"
     return (
-        f"**One result.** On {source}, CM-PIE is {told} HAN, the model that it extends: over "
+        f"**One result.** On {source}, CM-PIE{form} is {told} HAN, the model that it extends: over "
         f"{int(row.seeds)} pairs of runs their segment-level F-scores (Type@AV) are {means['cmpie']:.1f} and "
         f"{means['han']:.1f} percent, and the 95 % interval of the difference is [{low:+.1f}, {high:+.1f}] "
         "points."
