@@ -145,8 +145,9 @@ def test_the_audit_colours_each_of_its_verdicts() -> None:
 
 
 def test_the_headline_is_the_stored_report_and_says_simulated() -> None:
-    def report(low: float, high: float, source: str = "LLP-sim") -> dict[str, Any]:
-        runs = pd.DataFrame({"system": ["cmpie", "han"], "segment_type": [0.512, 0.5]})
+    def report(low: float, high: float, source: str = "LLP-sim", changed: str = "") -> dict[str, Any]:
+        scores = {"system": ["cmpie", "han"], "segment_type": [0.512, 0.5], "changed": [changed, ""]}
+        runs = pd.DataFrame(scores)
         found = pd.DataFrame(
             [
                 {
@@ -171,6 +172,8 @@ def test_the_headline_is_the_stored_report_and_says_simulated() -> None:
     assert "CM-PIE is below HAN" in headline.sentence(report(-0.02, -0.001, "LLP"))
     assert "simulated" not in headline.sentence(report(0.001, 0.034, "LLP"))
     assert "No comparison" in headline.sentence(None)
+    other = headline.sentence(report(0.0, 0.0, changed="cma_form=projected,precision=bfloat16"))
+    assert "CM-PIE in the reading `cma_form=projected` is not told apart" in other
 
 
 # ---------- the checks ----------

@@ -20,8 +20,9 @@ def sentence(report: Mapping[str, Any] | None) -> str:
     row = intervals[
         (intervals.better == "cmpie") & (intervals.worse == "han") & (intervals.metric == METRIC)
     ].iloc[0]
-    changed = ", ".join(sorted(set(runs[runs.system == "cmpie"].changed) - {""}))
-    form = f" in the reading `{changed}`" if changed else ""
+    words = {word for text in runs[runs.system == "cmpie"].changed for word in text.split(",")}
+    reading = ", ".join(sorted(word for word in words if word and not word.startswith("precision=")))
+    form = f" in the reading `{reading}`" if reading else ""
     low, high = 100 * row.low, 100 * row.high
     told = "above" if low > 0 else "below" if high < 0 else "not told apart from"
     source = report["source"] if report["source"] == "LLP" else f"{report['source']}, our simulated data"
