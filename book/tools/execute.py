@@ -6,15 +6,18 @@
 Two threads, a fixed hash seed, the notebook's own folder as working directory. What depends on the moment is
 left out: times, random cell ids, the version of Python, the output of cells tagged `live-only` (widgets
 without a kernel). The first code cell, tagged `setup`, is the same in all notebooks; it is written here, with
-the address of the repository that `_config.yml` states.
+the address of the repository that `_config.yml` states, and with the further packages that a notebook's own
+cell names as `needs` in its metadata.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -24,6 +27,7 @@ from nbformat import NotebookNode
 from book.tools.project import ROOT, repository
 
 NOTEBOOKS = ROOT / "notebooks"
+LIGHT = ("jaxtyping", "safetensors")  # what the book needs and Colab does not have
 LIMIT, TRAINING_LIMIT = 300, 3600  # seconds a cell may take, in a chapter and where whole models are trained
 
 SETUP = """\
@@ -34,7 +38,7 @@ import subprocess
 import sys
 
 if "google.colab" in sys.modules or os.environ.get("COLAB_RELEASE_TAG"):
-    light = ("safetensors", "jaxtyping")
+    light = {light}
     missing = [name for name in light if importlib.util.find_spec(name) is None]
     book = ["--no-deps", "git+{url}"]
     pip = [sys.executable, "-m", "pip", "install", "-q"]
@@ -49,15 +53,20 @@ import importlib.util
 if importlib.util.find_spec("cmpie_lite") is None:
     raise ModuleNotFoundError(
         "cmpie_lite is not installed: in the project's folder run `make setup`, or, on "
-        "Colab, upload the folder and run `%pip install jaxtyping safetensors` and "
+        "Colab, upload the folder and run `%pip install {names}` and "
         "`%pip install --no-deps FOLDER`, then this cell again"
     )\
 """
 
 
-def setup_cell(url: str) -> str:
-    """The text of every notebook's first code cell, for a book with this address (or with none)."""
-    return SETUP.format(url=url) if url else NO_ADDRESS
+def setup_cell(url: str, needs: Sequence[str] = ()) -> str:
+    """The text of a notebook's first code cell, for a book with this address (or with none).
+
+    `needs` are packages beyond the book's own that Colab lacks, each under the name by which it is imported.
+    """
+    light = (*LIGHT, *needs)
+    written = f"({', '.join(json.dumps(name) for name in light)})"
+    return SETUP.format(url=url, light=written) if url else NO_ADDRESS.format(names=" ".join(light))
 
 
 def tags(cell: NotebookNode) -> list[str]:
@@ -91,7 +100,7 @@ def normalise(notebook: NotebookNode, url: str | None = None) -> NotebookNode:
     taken: set[str] = set()
     for cell in notebook.cells:
         if "setup" in tags(cell):
-            cell.source = setup_cell(url)
+            cell.source = setup_cell(url, cell.metadata.get("needs", ()))
         cell.id = content_id(cell, taken)
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":

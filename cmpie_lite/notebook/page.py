@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import mimetypes
 import platform
 from collections.abc import Mapping
 from html import escape
 from importlib import metadata
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -14,6 +17,9 @@ from torch import Tensor
 
 from cmpie_lite.labels import NUM_SEGMENTS
 from cmpie_lite.notebook.style import SETTINGS
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 PACKAGES = ("torch", "numpy", "matplotlib", "ipywidgets", "cmpie-lite")
 
@@ -44,6 +50,26 @@ def banner(text: str, loud: bool = True) -> None:
     kind = "source-sim" if loud else "source-llp"
     html = f'<div class="{kind}" role="note"><p><strong>{escape(text, quote=False)}</strong></p></div>'
     display({"text/plain": text, "text/html": html}, raw=True)
+
+
+def player(video: Path, label: str, width: int = 320) -> HTML:
+    """A video embedded in the page, with the poster (.png) and captions (.vtt) beside it, if any."""
+    from IPython.display import HTML
+
+    poster, captions = video.with_suffix(".png"), video.with_suffix(".vtt")
+    name = escape(label)
+    head = f'controls preload="metadata" width="{width}" title="{name}" aria-label="{name}"'
+    if poster.is_file():
+        head += f' poster="{_data_url(poster, "image/png")}"'
+    inside = [f'<source src="{_data_url(video, mimetypes.guess_type(video.name)[0] or "video/mp4")}">']
+    if captions.is_file():
+        source = _data_url(captions, "text/vtt")
+        inside.append(f'<track kind="captions" srclang="en" label="English" default src="{source}">')
+    return HTML(f"<video {head}>{''.join(inside)}</video>")
+
+
+def _data_url(file: Path, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
 def environment_footer() -> None:

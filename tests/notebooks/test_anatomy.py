@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 from pathlib import Path
 
 import pytest
-from chapters import CHAPTERS, EXERCISE, cells, markdown, run_with_solutions
+from chapters import CHAPTERS, EXERCISE, ROOT, cells, markdown, run_with_solutions
 
 from book.tools.execute import normalise, setup_cell
 from book.tools.project import repository
@@ -111,9 +112,26 @@ def test_the_setup_cell_leaves_torch_alone(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     exec(setup_cell("https://github.com/owner/name"), {})
     light, book = calls
-    assert light[1:] == ["-m", "pip", "install", "-q", "safetensors", "jaxtyping"]
+    assert light[1:] == ["-m", "pip", "install", "-q", "jaxtyping", "safetensors"]
     assert book[1:6] == ["-m", "pip", "install", "-q", "--no-deps"]
     assert book[6] == "git+https://github.com/owner/name"
+
+
+def test_the_setup_cell_installs_what_this_notebook_needs_besides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyAV where videos are read: on Colab where it is missing, in the error without an address always."""
+    first = next(
+        cell for cell in cells(ROOT / "notebooks" / "parse_a_video.ipynb") if "setup" in cell["tags"]
+    )
+    assert first["metadata"]["needs"] == ["av"]
+    assert first["source"] == setup_cell(repository()["url"], ["av"])
+    calls: list[list[str]] = []
+    monkeypatch.setattr("subprocess.run", lambda command, check: calls.append(command))
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    there = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "av" else there(name))
+    exec(setup_cell("https://github.com/owner/name", ["av"]), {})
+    assert [command[5:] for command in calls] == [["av"], ["--no-deps", "git+https://github.com/owner/name"]]
+    assert "install jaxtyping safetensors av`" in setup_cell("", ["av"])
 
 
 def test_without_an_address_the_setup_cell_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
