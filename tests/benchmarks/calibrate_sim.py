@@ -30,10 +30,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from cmpie_lite.__main__ import assignments
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.experiments.run_many import run_grid
 from cmpie_lite.experiments.settings import Settings, open_data
+from cmpie_lite.experiments.words import assignments
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.metric_tables import trivial_references
 from cmpie_lite.results.published import published_scores

@@ -1,0 +1,113 @@
+"""The command line's words: what each command takes, and how names and values are read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn, get_args
+
+from cmpie_lite.data.llp_sim import SIZES
+from cmpie_lite.decoding import HANS, THRESHOLD, Gate
+from cmpie_lite.errors import ConfigError
+from cmpie_lite.experiments import controlled, grid
+from cmpie_lite.experiments.settings import Settings
+from cmpie_lite.support.text import clipped, printable, shown
+from cmpie_lite.systems.rows import SYSTEMS
+
+DEFAULTS = Settings()
+
+
+class Words(argparse.ArgumentParser):
+    """A command line whose errors do not repeat all of what was given."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(clipped(message, 400)))
+
+
+def parser(description: str | None = None) -> argparse.ArgumentParser:
+    """The command line's words."""
+    top = Words(prog="python -m cmpie_lite", description=description)
+    commands = top.add_subparsers(dest="command", required=True)
+
+    one = commands.add_parser("train", help="train, test and record one model per seed")
+    one.add_argument("--model", default=DEFAULTS.model, help=f"one of: {', '.join(SYSTEMS)}")
+    one.add_argument("--seeds", type=int, nargs="+", default=list(DEFAULTS.seeds))
+
+    two = commands.add_parser(
+        "evaluate", help="score a trained model on a split, beside the trivial references"
+    )
+    two.add_argument("run_dir", type=Path, help="folder of a trained run, or its best.safetensors")
+    two.add_argument("--split", choices=("val", "test"), default="test")
+    two.add_argument("--threshold", type=float, default=THRESHOLD, help="of videos and of segments")
+    two.add_argument("--gate", choices=get_args(Gate), default=HANS.gate, help="who may have events at all")
+    two.add_argument(
+        "--protocols", action="store_true", help="also the same predictions as other papers decode them"
+    )
+
+    four = commands.add_parser("grid", help="many systems and seeds, or readings, and a report of them")
+    grid.add_words(four)
+
+    five = commands.add_parser("controlled", help="one knob of LLP-sim at a time: when each block helps")
+    controlled.add_words(five)
+
+    for command in (one, four, five):
+        command.add_argument("--epochs", type=int, default=DEFAULTS.epochs)
+        command.add_argument("--precision", default=DEFAULTS.precision, help="float32, tf32 or bfloat16")
+        add_set(command, "override config or recipe fields")
+    for command in (one, five):
+        add_set(command, "fields of LLP-sim (SimConfig)", "--knobs")
+    for command in (one, four, five):
+        command.add_argument("--output-dir", default="", help="of runs and reports; default: out")
+    for command in (one, two, four):
+        command.add_argument("--dataset", default=DEFAULTS.dataset, help="auto, sim or llp")
+        command.add_argument(
+            "--data-dir", default="", help="a packed store (data_fetch pack); default: data/llp"
+        )
+        command.add_argument("--preset", default=DEFAULTS.preset, help=f"size of LLP-sim: {', '.join(SIZES)}")
+
+    three = commands.add_parser("parse", help="a video to a table of audible and visible events")
+    three.add_argument("video", type=Path, help="a video file (needs the extra 'extract')")
+    three.add_argument("--run-dir", type=Path, required=True, help="folder of a trained run")
+    three.add_argument(
+        "--start", type=float, default=0.0, help="second from which ten are parsed, and events count"
+    )
+    three.add_argument("--silent-audio", action="store_true", help="take a video without sound as silent")
+    three.add_argument("--weights", default="published", help="of the extractors: published, random or tiny")
+    three.add_argument("--weights-dir", type=Path, help="folder of the published extractors' files")
+    three.add_argument("--threshold", type=float, default=THRESHOLD)
+    three.add_argument("--output-dir", type=Path, default=Path("out/parse"))
+
+    for command in (one, two, three, four, five):
+        command.add_argument("--device", default=DEFAULTS.device, help="auto, cpu, cuda, cuda:1 ...")
+    return top
+
+
+def add_set(words: argparse.ArgumentParser, purpose: str, option: str = "--set") -> None:
+    """Add an option `--set NAME=VALUE ...`, which may be given more than once; `assignments` reads it."""
+    words.add_argument(option, nargs="+", action="extend", default=[], metavar="NAME=VALUE", help=purpose)
+
+
+def assignment(text: str, option: str = "--set") -> tuple[str, Any]:
+    """ "heads=4" to ("heads", 4); values are JSON, and words that are not JSON are strings."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ConfigError(f"{option} {shown(text)}, expected NAME=VALUE such as heads=4.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+    except RecursionError:
+        raise ConfigError(f"{option} {shown(text)} is nested too deep, expected one plain value.") from None
+
+
+def assignments(texts: Sequence[str], option: str = "--set") -> dict[str, Any]:
+    """What `--set`, or another such option, gives, name by name; a name twice is a mistake."""
+    pairs = [assignment(text, option) for text in texts]
+    names = [name for name, _ in pairs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f"{option} gives {', '.join(twice)} more than once, expected one value for each name."
+        )
+    return dict(pairs)
