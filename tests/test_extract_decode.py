@@ -11,23 +11,9 @@ import torch
 from PIL import Image
 
 from cmpie_lite.errors import DataError
-from data_fetch.extract.decode import NUM_FRAMES, NUM_SAMPLES, read_frames, read_waveform
+from data_fetch.extract.decode import NUM_SAMPLES, read_waveform
 from data_fetch.extract.video import IMAGENET, KINETICS, crop, normalize, read_clip, squash
-from data_fetch.fetch.trim import trim
-from tests.video_files import number_of, numbered, rotate_header, tone, write_video
-
-
-def shown(path: Path, start: float = 0.0, notes: list[str] | None = None) -> list[int]:
-    """The numbers of the 80 frames that the reader chooses."""
-    pairs = list(read_frames(path, start, notes))
-    assert [k for k, _ in pairs] == list(range(NUM_FRAMES))
-    return [number_of(image) for _, image in pairs]
-
-
-def by_hand(times: list[float], start: float = 0.0) -> list[int]:
-    """For k = 0..79 the last frame that has appeared before start + (k + 1/2)/8 seconds."""
-    wanted = [start + k / 8 + 1 / 16 for k in range(80)]
-    return [max([i for i, t in enumerate(times) if t < w + 1e-6], default=0) for w in wanted]
+from tests.video_files import by_hand, number_of, numbered, shown, tone, write_video
 
 
 @pytest.mark.parametrize("fps", [5.0, 8.0, 10.0, 23.976, 24.0, 25.0])
@@ -122,16 +108,6 @@ def test_seeking_gives_the_same_sound(tmp_path: Path) -> None:
     assert later is not None
     np.testing.assert_array_equal(waveform, sound[0, :160_000] / np.float32(32768))
     np.testing.assert_array_equal(later, sound[0, 56_000:216_000] / np.float32(32768))
-
-
-@pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_rotated_video_is_turned_upright(tmp_path: Path, turns: int) -> None:
-    frame = np.zeros((32, 64, 3), np.uint8)
-    frame[:16, :32] = 255
-    path = write_video(tmp_path / "a.mp4", [frame] * 20, 10.0)
-    _, image = next(read_frames(rotate_header(path, tmp_path / "b.mp4", turns)))
-    expected = np.rot90(frame, -turns)  # clockwise
-    assert np.abs(np.asarray(image).astype(int) - expected).max() < 8
 
 
 def test_one_pixel_and_banners(tmp_path: Path) -> None:
@@ -236,21 +212,3 @@ def test_matroska_tracks_may_end_apart(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mkv", frames, 8.0, sound=tone(10), codec="ffv1")
     notes = read_clip(path).notes
     assert notes == ("video ends 6.00 s after the start: filled up to 10 s with the last frame repeated",)
-
-
-def test_trim_keeps_frames_and_sound_in_place(tmp_path: Path) -> None:
-    sound = np.concatenate([tone(5.0, 300.0), tone(9.0, 900.0)], axis=1)
-    source = write_video(
-        *(tmp_path / "a.mp4", [numbered(i) for i in range(140)], 10.0),
-        **{"sound": sound, "sound_codec": "aac"},
-    )
-    trim(source, tmp_path / "b.mp4", 3.0, 13.0)
-    notes: list[str] = []
-    assert shown(tmp_path / "b.mp4", notes=notes) == by_hand([i / 10 for i in range(140)], 3.0)
-    assert notes == []
-    waveform = read_waveform(tmp_path / "b.mp4")
-    assert waveform is not None
-    seconds = np.abs(np.fft.rfft(waveform.reshape(10, -1))).argmax(axis=1)  # hertz
-    assert seconds.tolist() == [300] * 2 + [900] * 8
-    with pytest.raises(DataError, match=r"ends at 13\.9 s"):
-        trim(source, tmp_path / "c.mp4", 10.0, 20.0)

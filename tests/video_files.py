@@ -10,6 +10,8 @@ from typing import Any
 import av
 import numpy as np
 
+from data_fetch.extract.decode import NUM_FRAMES, read_frames
+
 TICKS = 90_000
 
 
@@ -25,6 +27,19 @@ def number_of(image: Any) -> int:
     grey = np.asarray(image).astype(float).mean(axis=(1, 2))
     quarter = len(grey) // 4
     return int(grey[quarter] // 16) * 16 + int(grey[3 * quarter] // 16)
+
+
+def shown(path: Path, start: float = 0.0, notes: list[str] | None = None) -> list[int]:
+    """The numbers of the 80 frames that the reader chooses."""
+    pairs = list(read_frames(path, start, notes))
+    assert [k for k, _ in pairs] == list(range(NUM_FRAMES))
+    return [number_of(image) for _, image in pairs]
+
+
+def by_hand(times: list[float], start: float = 0.0) -> list[int]:
+    """For k = 0..79 the last frame that has appeared before start + (k + 1/2)/8 seconds."""
+    wanted = [start + k / 8 + 1 / 16 for k in range(80)]
+    return [max([i for i, t in enumerate(times) if t < w + 1e-6], default=0) for w in wanted]
 
 
 def write_video(
@@ -44,21 +59,22 @@ def write_video(
     times = [i / times for i in range(len(frames))] if isinstance(times, int | float) else times
     step = min(np.diff(times)) if len(times) > 1 else 0.04
     lossless = {"qp": "0", "preset": "ultrafast"} if codec == "libx264" else {}
+    counted = codec == "mpeg4" or path.suffix == ".avi"  # one frame per tick, no times of their own
     with av.open(str(path), "w", container_options=container_options or {}) as container:
         video: Any = container.add_stream(codec, rate=Fraction(1 / step).limit_denominator(1001))
         video.options = options or lossless
         video.height, video.width = frames[0].shape[:2]
         video.pix_fmt = {"libx264": "yuv444p", "mpeg4": "yuv420p"}.get(codec, "bgr0")
         video.codec_context.thread_count = 1
-        if codec != "mpeg4":
+        if not counted:
             video.codec_context.time_base = Fraction(1, TICKS)
         audio: Any = None
         if sound is not None:
-            layout = {1: "mono", 2: "stereo"}[len(sound)]
+            layout = {1: "mono", 2: "stereo", 6: "5.1"}[len(sound)]
             audio = container.add_stream(sound_codec, rate=rate, layout=layout)
         for frame, time in zip(frames, times, strict=True):
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            if codec != "mpeg4":
+            if not counted:
                 picture.pts, picture.time_base = round(time * TICKS), Fraction(1, TICKS)
             container.mux(video.encode(picture))
         container.mux(video.encode(None))
@@ -81,13 +97,27 @@ def tone(seconds: float, hertz: float = 440.0, rate: int = 16_000, channels: int
     return np.repeat(wave[None], channels, axis=0)
 
 
-def rotate_header(source: Path, target: Path, quarter_turns: int) -> Path:
-    """Copy an mp4 whose video track asks to be turned clockwise, by its display matrix."""
+def with_matrix(source: Path, target: Path, turn: tuple[int, int, int, int]) -> Path:
+    """Copy an mp4 whose video track's display matrix (a, b, c, d) takes (x, y) to (a x + c y, b x + d y)."""
     data = bytearray(source.read_bytes())
-    cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarter_turns % 4]
-    matrix = (cos, sin, 0, -sin, cos, 0, 0, 0, 0x4000)  # 16.16 fixed point; the last is 2.30
+    a, b, c, d = turn
+    matrix = (a, b, 0, c, d, 0, 0, 0, 0x4000)  # 16.16 fixed point; the last is 2.30
     fixed = b"".join((value * 65_536).to_bytes(4, "big", signed=True) for value in matrix)
     place = data.index(b"tkhd") + 4 + 4 + 20 + 16  # version and flags, times and ids, reserved to volume
     data[place : place + 36] = fixed
     target.write_bytes(data)
+    return target
+
+
+def with_subtitle(source: Path, target: Path, first: int, last: int) -> Path:
+    """Copy a file's tracks to Matroska, with a subtitle that is shown from second `first` to `last`."""
+    words = target.with_suffix(".srt")
+    words.write_text(f"1\n00:00:{first:02},000 --> 00:00:{last:02},000\nwords\n")
+    with av.open(str(source)) as whole, av.open(str(words)) as text, av.open(str(target), "w") as container:
+        streams = [*whole.streams, *text.streams]
+        tracks = {id(stream): container.add_stream_from_template(stream) for stream in streams}
+        packets = [p for part in (text, whole) for p in part.demux() if p.dts is not None]
+        for packet in sorted(packets, key=lambda p: p.dts * p.time_base):
+            packet.stream = tracks[id(packet.stream)]
+            container.mux(packet)
     return target

@@ -8,6 +8,7 @@ the authors we do not pass the frames through JPEG.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,8 +17,15 @@ import numpy as np
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import FRAMES_PER_SEGMENT, NUM_SEGMENTS, SEGMENT_SECONDS
-from cmpie_lite.support.extras import need
-from data_fetch.extract.media import Damage, open_media, picture_stream, seek, timed_frames
+from data_fetch.extract.media import (
+    Damage,
+    Resampler,
+    clock_may_jump,
+    open_media,
+    picture_stream,
+    played_frames,
+    upright,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -28,7 +36,6 @@ NUM_FRAMES: Final = NUM_SEGMENTS * FRAMES_PER_SEGMENT
 SAMPLE_RATE: Final = 16_000
 NUM_SAMPLES: Final = int(CLIP_SECONDS * SAMPLE_RATE)
 MIN_SECONDS: Final = 1.0
-MAX_PIXELS: Final = 2**26  # 8192 x 8192: more is no clip of ours but a damaged header
 SLACK: Final = 0.5  # seconds by which a stream may fall short of what its header promises
 
 
@@ -53,11 +60,10 @@ def read_frames(
     image: Image | None = None
     with open_media(path) as container:
         stream = picture_stream(path, container)
-        seek(container, start)
         damage, end = Damage(), start
-        for time, seconds, frame in timed_frames(container, stream, damage):
+        for time, seconds, frame in played_frames(container, stream, damage, start):
             while shown is not None and k < NUM_FRAMES and wanted[k] < time - 1e-9:
-                image = image or _upright(path, shown)
+                image = image or upright(path, shown)
                 yield k, image
                 k += 1
             shown, image, end = frame, None, time + seconds
@@ -67,7 +73,7 @@ def read_frames(
             raise DataError(f"{path}: no frame could be decoded. Is the file damaged? Try to play it.")
         _check_length(path, container, stream, start, end, notes)
         _check_damage(path, "video", damage, notes)
-        image = image or _upright(path, shown)
+        image = image or upright(path, shown)
         for rest in range(k, NUM_FRAMES):
             yield rest, image
 
@@ -83,7 +89,6 @@ def read_waveform(path: Path, start: float = 0.0, notes: list[str] | None = None
     Raises:
         DataError: not a media file, or an audio track that is truncated or corrupt.
     """
-    av = need("av", "extract")
     notes = [] if notes is None else notes
     waveform = np.zeros(NUM_SAMPLES, np.float32)
     position, end, heard, damage = 0, start, False, Damage()
@@ -91,18 +96,17 @@ def read_waveform(path: Path, start: float = 0.0, notes: list[str] | None = None
         if not container.streams.audio:
             return None
         stream = container.streams.audio[0]
-        seek(container, start)
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-        for time, seconds, frame in timed_frames(container, stream, damage):
+        to_mono = Resampler("s16", SAMPLE_RATE)
+        for time, seconds, frame in played_frames(container, stream, damage, start):
             if time >= start + CLIP_SECONDS + 0.1:
                 break
             if not heard or abs(position - (time - start) * SAMPLE_RATE) > 0.05 * SAMPLE_RATE:
                 position = round((time - start) * SAMPLE_RATE)  # the first samples, or a gap in the track
             heard, end = True, time + seconds
             frame.pts = None
-            for piece in resampler.resample(frame):
+            for piece in to_mono(frame):
                 position = _place(waveform, position, piece.to_ndarray()[0])
-        for piece in resampler.resample(None) if heard else ():
+        for piece in to_mono(None):
             position = _place(waveform, position, piece.to_ndarray()[0])
         _check_damage(path, "audio", damage, notes)
         if not heard and _promised_end(path, container, stream, end) == 0.0:
@@ -120,34 +124,32 @@ def _place(waveform: np.ndarray, position: int, samples: np.ndarray) -> int:
     return after
 
 
-def _upright(path: Path, frame: Any) -> Image:
-    """RGB image, turned as the file's display matrix asks (to the nearest quarter turn)."""
-    from PIL.Image import Transpose
-
-    if frame.width * frame.height > MAX_PIXELS:
-        raise DataError(f"{path}: frames of {frame.width}x{frame.height} pixels, expected at most 8192x8192.")
-    image = frame.to_image()
-    quarter_turns = round(getattr(frame, "rotation", 0) / 90) % 4  # counterclockwise
-    kind = (None, Transpose.ROTATE_90, Transpose.ROTATE_180, Transpose.ROTATE_270)[quarter_turns]
-    return image if kind is None else image.transpose(kind)
-
-
 def _promised_end(path: Path, container: Any, stream: Any, end: float) -> float:
     """Seconds at which the stream should end, as far as headers say; 0.0 where they do not.
 
-    Matroska says how long the file is, not how long each track. Then a track that ended at `end` falls short
-    only if no track goes on until there.
+    Matroska says how long the file is, and of each track at best in a tag. Without it a track that ended at
+    `end` falls short only if no packet of any track, a subtitle's included, lasts until there. Formats whose
+    clock may jump say nothing: their length is guessed from the last timestamps.
     """
     origin = (container.start_time or 0) / 1e6
     if stream.duration is not None and stream.time_base is not None:
         first = float((stream.start_time or 0) * stream.time_base) - origin
         return first + float(stream.duration * stream.time_base)
+    if tagged := _tagged_seconds(stream):
+        return tagged
     whole = (container.duration or 0) / 1e6
     if end >= whole - SLACK:
         return 0.0
     with open_media(path) as again:
-        times = (float(p.pts * p.time_base) - origin for p in again.demux() if p.pts is not None)
-        return whole if max(times, default=0.0) < whole - SLACK else 0.0
+        ends = (float((p.pts + (p.duration or 0)) * p.time_base) for p in again.demux() if p.pts is not None)
+        return whole if max(ends, default=0.0) - origin < whole - SLACK else 0.0
+
+
+def _tagged_seconds(stream: Any) -> float:
+    """Seconds at which Matroska's own tag says that a track ends, such as 00:00:08.000000000; else 0.0."""
+    found = re.fullmatch(r"(\d+):(\d\d):(\d\d\.\d+)", stream.metadata.get("DURATION", ""))
+    hours, minutes, seconds = found.groups() if found else (0, 0, 0)
+    return 3600 * float(hours) + 60 * float(minutes) + float(seconds)
 
 
 def _check_length(
@@ -155,7 +157,7 @@ def _check_length(
 ) -> None:
     """Refuse what is truncated or too short; note what is padded or left out."""
     kind, promised = stream.type, _promised_end(path, container, stream, end)
-    if end < min(promised, start + CLIP_SECONDS) - SLACK:
+    if end < min(promised, start + CLIP_SECONDS) - SLACK and not clock_may_jump(container):
         raise DataError(
             f"{path}: the {kind} track should last {promised:.2f} s, but only {max(end, 0):.2f} s could be "
             "decoded: the file is truncated or corrupt. Fetch it again."

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_PIXELS: Final = 2**26  # 8192 x 8192: more is no clip of ours but a damaged header
+SETTLING: Final = 1.0  # seconds that decoders run before the first frame that counts
+JUMP: Final = 10.0  # seconds by which a clock must run ahead to have begun anew
 PLAYLISTS: Final = ("hls", "concat", "dash")  # formats that would make the library open further files
 
 
@@ -65,25 +74,37 @@ def picture_stream(path: Path, container: Any) -> Any:
     return streams[0]
 
 
-def seek(container: Any, start: float) -> None:
-    """Move near `start`; a second early, so that the decoders have settled by then."""
-    if start > 2.0:
-        container.seek(int((start - 1.0) * 1e6) + (container.start_time or 0))
+def clock_may_jump(container: Any) -> bool:
+    """True of formats made to be cut and joined, such as MPEG-TS: their clocks may begin anew anywhere."""
+    import av
+
+    return bool(container.format.flags & av.format.Flags.ts_discont.value)
 
 
-def timed_frames(container: Any, stream: Any, damage: Damage) -> Iterator[tuple[float, float, Any]]:
-    """Yield (seconds from the container's start, seconds it lasts, frame); count what cannot be decoded."""
+def played_frames(
+    container: Any, stream: Any, damage: Damage, start: float = 0.0
+) -> Iterator[tuple[float, float, Any]]:
+    """Yield (seconds from the container's start, seconds it lasts, frame); count what cannot be decoded.
+
+    Begins at a frame that is on screen, or heard, at least a second before `start`, so that decoders have
+    settled by then: packets are read from the file's beginning and decoded from the last keyframe before.
+    Nothing is sought, since an index that is missing or coarse leads to a later frame.
+    """
     import av
 
     origin = (container.start_time or 0) / 1e6
     rate = float(getattr(stream, "average_rate", None) or 0) or 25.0
-    end = 0.0  # of the frame before, for files without timestamps
-    last = -math.inf
-    for packet in container.demux(stream):
+    by_order = stream.type == "video" and container.format.name == "avi"
+    clock = _FrameClock(by_order)
+    settled = -math.inf if by_order else start - SETTLING + origin
+    end, last = 0.0, -math.inf  # of the frame before, for files without timestamps
+    for packet in _from_keyframe(_joined(container, stream), settled):
+        clock.sent(packet)
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
             damage.broken += 1
+            clock.lost(packet)
             continue
         for frame in frames:
             damage.decoded += 1
@@ -91,8 +112,144 @@ def timed_frames(container: Any, stream: Any, damage: Damage) -> Iterator[tuple[
                 seconds = frame.samples / frame.sample_rate
             else:
                 seconds = float((frame.duration or 0) * (frame.time_base or 0)) or 1 / rate
-            time = end if frame.time is None else frame.time - origin
+            shown = clock.time_of(frame)
+            time = end if shown is None else shown - origin
             if stream.type == "video" and time <= last:
                 continue  # out of order after damage: a frame of the past is never shown
             last, end = time, time + seconds
             yield time, seconds, frame
+
+
+class _FrameClock:
+    """When decoded frames are on screen.
+
+    AVI numbers its packets in the order in which they are decoded, and says nothing of when they are shown.
+    Decoders give frames in the order in which they are shown, so the k-th frame has the k-th of the times.
+    """
+
+    def __init__(self, by_order: bool) -> None:
+        self.by_order = by_order
+        self.waiting: list[float] = []
+
+    def sent(self, packet: Any) -> None:
+        """A packet goes to the decoder."""
+        if self.by_order and packet.dts is not None and packet.size:
+            heapq.heappush(self.waiting, float(packet.dts * packet.time_base))
+
+    def lost(self, packet: Any) -> None:
+        """A packet that was sent gives no frame."""
+        if self.by_order and packet.dts is not None and packet.size:
+            self.waiting.remove(float(packet.dts * packet.time_base))
+            heapq.heapify(self.waiting)
+
+    def time_of(self, frame: Any) -> float | None:
+        """Seconds, as the container counts; None where it has no times."""
+        if self.by_order and self.waiting:
+            return heapq.heappop(self.waiting)
+        return None if frame.time is None else float(frame.time)
+
+
+def _joined(container: Any, stream: Any) -> Iterator[Any]:
+    """A stream's packets in file order; where a format's clock may jump, with the times of `_JoinedClock`."""
+    tracks = [each for each in container.streams if each.type in ("video", "audio")]
+    clock = _JoinedClock() if clock_may_jump(container) else None
+    for packet in container.demux(tracks):
+        if clock and packet.dts is not None:
+            base, lasts = float(packet.time_base), float((packet.duration or 0) * packet.time_base)
+            shown = packet.dts if packet.pts is None else packet.pts
+            ticks = round(clock.shift(packet.stream.index, packet.dts * base, shown * base, lasts) / base)
+            packet.dts += ticks
+            if packet.pts is not None:
+                packet.pts += ticks
+        if packet.stream.index == stream.index:
+            yield packet
+
+
+class _JoinedClock:
+    """One clock for files that were joined by `cat`, each of which begins at a time of its own.
+
+    A track whose time jumps back, or ten seconds ahead, has come to the next file. The first to do so says by
+    how much that file is shifted: it begins where the longest track ended. The others follow, each at its own
+    first packet of the file, so that sound stays with its pictures.
+    """
+
+    def __init__(self) -> None:
+        self.shifts = [0.0]  # of each file, seconds
+        self.file: dict[int, int] = {}  # where each track is
+        self.due: dict[int, float] = {}  # when its next packet should be sent
+        self.end = 0.0  # of what is shown or heard so far
+
+    def shift(self, track: int, sent: float, shown: float, lasts: float) -> float:
+        """Seconds to add to the times of a packet of this track, which lasts so long."""
+        now = self.file.get(track, len(self.shifts) - 1)
+        for file in range(now, len(self.shifts)):
+            ahead = sent + self.shifts[file] - self.due.get(track, sent + self.shifts[file])
+            if -(0.1 + lasts if file == now else 1.0) <= ahead <= JUMP:
+                break
+        else:
+            file = len(self.shifts)
+            self.shifts.append(self.end - shown)
+        moved = self.shifts[file]
+        self.file[track], self.due[track] = file, sent + moved + lasts
+        self.end = max(self.end, shown + moved + lasts)
+        return moved
+
+
+def _from_keyframe(packets: Iterator[Any], time: float) -> Iterator[Any]:
+    """Packets from the last keyframe on that is shown at `time` or before; all if there is none."""
+    held: list[Any] = []
+    for packet in packets:
+        sent, shown = (None if t is None else float(t * packet.time_base) for t in (packet.dts, packet.pts))
+        if packet.is_keyframe and shown is not None and shown <= time:
+            held.clear()
+        held.append(packet)
+        if sent is None or sent > time:
+            yield from held
+            held.clear()
+            break
+    yield from held
+    yield from packets
+
+
+class Resampler:
+    """Sound as mono of one format and rate, whatever format, channels or rate its track changes to midway."""
+
+    def __init__(self, sample_format: str, rate: int) -> None:
+        self.to: dict[str, Any] = {"format": sample_format, "layout": "mono", "rate": rate}
+        self.kind: tuple[Any, ...] | None = None
+        self.inner: Any = None
+
+    def __call__(self, frame: Any | None) -> list[Any]:
+        """What comes out for a frame; for None the rest."""
+        import av
+
+        kind = None if frame is None else (frame.format.name, frame.layout.name, frame.sample_rate)
+        pieces: list[Any] = []
+        if kind != self.kind:
+            pieces += self.inner.resample(None) if self.inner else []
+            self.kind, self.inner = kind, av.AudioResampler(**self.to) if kind else None
+        return pieces + (self.inner.resample(frame) if self.inner else [])
+
+
+def upright(path: Path, frame: Any) -> Image:
+    """RGB image, mirrored and turned as the file's display matrix asks (to the nearest quarter turn).
+
+    The matrix takes a source pixel (x, y) to (a x + c y, b x + d y).
+
+    Raises:
+        DataError: a frame of more than 8192 x 8192 pixels.
+    """
+    from PIL.Image import Transpose
+
+    if frame.width * frame.height > MAX_PIXELS:
+        raise DataError(f"{path}: frames of {frame.width}x{frame.height} pixels, expected at most 8192x8192.")
+    image = frame.to_image()
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return image
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5].astype(float)
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        image, a, d = image.transpose(Transpose.TRANSPOSE), c, b
+    if a < 0:
+        image = image.transpose(Transpose.FLIP_LEFT_RIGHT)
+    return image.transpose(Transpose.FLIP_TOP_BOTTOM) if d < 0 else image

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
-from data_fetch.extract.media import open_media, picture_stream, seek
+from data_fetch.extract.media import Damage, Resampler, open_media, picture_stream, played_frames, upright
+
+TICKS: Final = 90_000
 
 
 class TooShort(DataError):
@@ -16,7 +18,7 @@ class TooShort(DataError):
 
 
 def trim(source: Path, target: Path, start: float, end: float) -> None:
-    """Write seconds `start` to `end` of a video as mp4 (H.264, AAC), its frames at their own times.
+    """Write seconds `start` to `end` of a video as mp4 (H.264, AAC), upright, its frames at their own times.
 
     Raises:
         TooShort: the video ends more than half a second before `end`.
@@ -24,40 +26,68 @@ def trim(source: Path, target: Path, start: float, end: float) -> None:
     """
     av = need("av", "extract")
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-    last = {"video": start, "audio": start}
-    with open_media(source) as whole, av.open(str(target), "w", format="mp4") as clip:
-        picture = picture_stream(source, whole)
-        sound = whole.streams.audio[0] if whole.streams.audio else None
-        rate = picture.average_rate or Fraction(25)
+    with open_media(source) as whole:
+        rate = picture_stream(source, whole).average_rate or Fraction(25)
+        hertz = whole.streams.audio[0].rate if whole.streams.audio else None
+    with av.open(str(target), "w", format="mp4") as clip:
         image: Any = clip.add_stream(codec, rate=rate, options={"crf": "18", "preset": "veryfast"})
-        image.width, image.height = picture.width // 2 * 2, picture.height // 2 * 2
         image.pix_fmt = "yuv420p"
-        image.codec_context.time_base = Fraction(1, 90_000)
-        voice: Any = clip.add_stream("aac", rate=sound.rate, layout="mono") if sound else None
-        resampler = av.AudioResampler("fltp", "mono", sound.rate) if sound else None
-        origin = (whole.start_time or 0) / 1e6
-        seek(whole, start)
-        for packet in whole.demux([s for s in (picture, sound) if s is not None]):
-            if min(last.values() if sound else [last["video"]]) >= end:
-                break
-            for frame in packet.decode():
-                if frame.time is None:
-                    continue
-                time = frame.time - origin
-                kind = packet.stream.type
-                if kind == "video" and start <= time < end:
-                    frame = frame.reformat(image.width, image.height, "yuv420p")
-                    frame.pts, frame.time_base = round((time - start) * 90_000), Fraction(1, 90_000)
-                    frame.pict_type = 0
-                    clip.mux(image.encode(frame))
-                elif kind == "audio" and resampler and start <= time < end:
-                    frame.pts = round((time - start) * frame.sample_rate)
-                    frame.time_base = Fraction(1, frame.sample_rate)
-                    for piece in resampler.resample(frame):
-                        clip.mux(voice.encode(piece))
-                last[kind] = max(last[kind], time)
-        clip.mux(image.encode(None))
+        image.codec_context.time_base = Fraction(1, TICKS)
+        voice: Any = clip.add_stream("aac", rate=hertz, layout="mono") if hertz else None
+        last = _copy_pictures(source, clip, image, start, end)
         if voice is not None:
-            clip.mux(voice.encode(None))
-    if last["video"] < end - 0.5:
-        raise TooShort(f"{source}: ends at {last['video']:.1f} s, expected {start:g} to {end:g} s of it.")
+            _copy_sound(source, clip, voice, start, end)
+    if last < end - 0.5:
+        raise TooShort(f"{source}: ends at {last:.1f} s, expected {start:g} to {end:g} s of it.")
+
+
+def _copy_pictures(source: Path, clip: Any, image: Any, start: float, end: float) -> float:
+    """Encode what is on screen from `start` to `end`; returns the time of the last frame up to `end`."""
+    import av
+
+    def encode(frame: Any, time: float) -> None:
+        picture = upright(source, frame)
+        if not size:
+            size.extend((max(picture.width // 2, 1) * 2, max(picture.height // 2, 1) * 2))
+            image.width, image.height = size
+        written = av.VideoFrame.from_image(picture).reformat(*size, "yuv420p")
+        written.pts, written.time_base = round(max(time - start, 0.0) * TICKS), Fraction(1, TICKS)
+        clip.mux(image.encode(written))
+
+    size: list[int] = []
+    last, shown = start, None  # the frame on screen when `start` comes
+    with open_media(source) as whole:
+        stream = picture_stream(source, whole)
+        for time, _, frame in played_frames(whole, stream, Damage(), start):
+            last = max(last, time)
+            if time > start and shown is not None:
+                encode(shown, start)
+                shown = None
+            if time >= end:
+                break
+            if time <= start:
+                shown = frame
+            else:
+                encode(frame, time)
+        if shown is not None:
+            encode(shown, start)
+    if size:
+        clip.mux(image.encode(None))
+    return last
+
+
+def _copy_sound(source: Path, clip: Any, voice: Any, start: float, end: float) -> None:
+    """Encode the sound from `start` to `end`."""
+    to_mono = Resampler("fltp", voice.rate)
+    with open_media(source) as whole:
+        for time, _, frame in played_frames(whole, whole.streams.audio[0], Damage(), start):
+            if time >= end:
+                break
+            if time >= start:
+                frame.pts = round((time - start) * frame.sample_rate)
+                frame.time_base = Fraction(1, frame.sample_rate)
+                for piece in to_mono(frame):
+                    clip.mux(voice.encode(piece))
+    for piece in to_mono(None):
+        clip.mux(voice.encode(piece))
+    clip.mux(voice.encode(None))
