@@ -30,58 +30,61 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     """The command line's words."""
     top = Words(prog="python -m cmpie_lite", description=description)
     commands = top.add_subparsers(dest="command", required=True)
-
-    one = commands.add_parser("train", help="train, test and record one model per seed")
-    one.add_argument("--model", default=DEFAULTS.model, help=f"one of: {', '.join(SYSTEMS)}")
-    one.add_argument("--seeds", type=int, nargs="+", default=list(DEFAULTS.seeds))
-
-    two = commands.add_parser(
-        "evaluate", help="score a trained model on a split, beside the trivial references"
-    )
-    two.add_argument("run_dir", type=Path, help="folder of a trained run, or its best.safetensors")
-    two.add_argument("--split", choices=("val", "test"), default="test")
-    two.add_argument("--threshold", type=float, default=THRESHOLD, help="of videos and of segments")
-    two.add_argument("--gate", choices=get_args(Gate), default=HANS.gate, help="who may have events at all")
-    two.add_argument(
-        "--protocols", action="store_true", help="also the same predictions as other papers decode them"
-    )
-
-    four = commands.add_parser("grid", help="many systems and seeds, or readings, and a report of them")
-    grid.add_words(four)
-
-    five = commands.add_parser("controlled", help="one knob of LLP-sim at a time: when each block helps")
-    controlled.add_words(five)
-
-    for command in (one, four, five):
+    help_ = {
+        "train": "train, test and record one model per seed",
+        "evaluate": "score a trained model on a split, beside the trivial references",
+        "grid": "many systems and seeds, or readings, and a report of them",
+        "controlled": "one knob of LLP-sim at a time: when each block helps",
+        "parse": "a video to a table of audible and visible events",
+    }
+    own = (train_words, evaluate_words, grid.add_words, controlled.add_words, parse_words)
+    words = {name: commands.add_parser(name, help=text) for name, text in help_.items()}
+    for command, add in zip(words.values(), own, strict=True):
+        add(command)
+    for command in (words["train"], words["grid"], words["controlled"]):
         command.add_argument("--epochs", type=int, default=DEFAULTS.epochs)
         command.add_argument("--precision", default=DEFAULTS.precision, help="float32, tf32 or bfloat16")
         add_set(command, "override config or recipe fields")
-    for command in (one, five):
-        add_set(command, "fields of LLP-sim (SimConfig)", "--knobs")
-    for command in (one, four, five):
         command.add_argument("--output-dir", default="", help="of runs and reports; default: out")
-    for command in (one, two, four):
+    for command in (words["train"], words["controlled"]):
+        add_set(command, "fields of LLP-sim (SimConfig)", "--knobs")
+    for command in (words["train"], words["evaluate"], words["grid"]):
         command.add_argument("--dataset", default=DEFAULTS.dataset, help="auto, sim or llp")
-        command.add_argument(
-            "--data-dir", default="", help="a packed store (data_fetch pack); default: data/llp"
-        )
+        packed = "a packed store (data_fetch pack); default: data/llp"
+        command.add_argument("--data-dir", default="", help=packed)
         command.add_argument("--preset", default=DEFAULTS.preset, help=f"size of LLP-sim: {', '.join(SIZES)}")
-
-    three = commands.add_parser("parse", help="a video to a table of audible and visible events")
-    three.add_argument("video", type=Path, help="a video file (needs the extra 'extract')")
-    three.add_argument("--run-dir", type=Path, required=True, help="folder of a trained run")
-    three.add_argument(
-        "--start", type=float, default=0.0, help="second from which ten are parsed, and events count"
-    )
-    three.add_argument("--silent-audio", action="store_true", help="take a video without sound as silent")
-    three.add_argument("--weights", default="published", help="of the extractors: published, random or tiny")
-    three.add_argument("--weights-dir", type=Path, help="folder of the published extractors' files")
-    three.add_argument("--threshold", type=float, default=THRESHOLD)
-    three.add_argument("--output-dir", type=Path, default=Path("out/parse"))
-
-    for command in (one, two, three, four, five):
+    for command in words.values():
         command.add_argument("--device", default=DEFAULTS.device, help="auto, cpu, cuda, cuda:1 ...")
     return top
+
+
+def train_words(words: argparse.ArgumentParser) -> None:
+    """Add what only `train` takes."""
+    words.add_argument("--model", default=DEFAULTS.model, help=f"one of: {', '.join(SYSTEMS)}")
+    words.add_argument("--seeds", type=int, nargs="+", default=list(DEFAULTS.seeds))
+
+
+def evaluate_words(words: argparse.ArgumentParser) -> None:
+    """Add what only `evaluate` takes."""
+    words.add_argument("run_dir", type=Path, help="folder of a trained run, or its best.safetensors")
+    words.add_argument("--split", choices=("val", "test"), default="test")
+    words.add_argument("--threshold", type=float, default=THRESHOLD, help="of videos and of segments")
+    words.add_argument("--gate", choices=get_args(Gate), default=HANS.gate, help="who may have events at all")
+    others = "also the same predictions as other papers decode them"
+    words.add_argument("--protocols", action="store_true", help=others)
+
+
+def parse_words(words: argparse.ArgumentParser) -> None:
+    """Add what only `parse` takes."""
+    words.add_argument("video", type=Path, help="a video file (needs the extra 'extract')")
+    words.add_argument("--run-dir", type=Path, required=True, help="folder of a trained run")
+    start = "second from which ten are parsed, and events count"
+    words.add_argument("--start", type=float, default=0.0, help=start)
+    words.add_argument("--silent-audio", action="store_true", help="take a video without sound as silent")
+    words.add_argument("--weights", default="published", help="of the extractors: published, random or tiny")
+    words.add_argument("--weights-dir", type=Path, help="folder of the published extractors' files")
+    words.add_argument("--threshold", type=float, default=THRESHOLD)
+    words.add_argument("--output-dir", type=Path, default=Path("out/parse"))
 
 
 def add_set(words: argparse.ArgumentParser, purpose: str, option: str = "--set") -> None:
