@@ -24,7 +24,8 @@ from cmpie_lite.systems.mm_pyramid import MMPyramidConfig
 from cmpie_lite.systems.rows import SYSTEMS
 from cmpie_lite.training.evaluate import evaluate, score
 from cmpie_lite.training.loop import Run, epoch_seed, loss_of, new_model, train
-from cmpie_lite.training.seeds import Stack, Stepper, choose, epoch_batches, score_seeds, train_seeds
+from cmpie_lite.training.seeds import Stack, Stepper, epoch_batches, score_seeds, train_seeds
+from cmpie_lite.training.seeds_state import choose
 from tests.making import ROOT, mixed_split, mixed_store
 
 SMALL = {"dim": 32, "ffn_dim": 16, "dropout": 0.0}

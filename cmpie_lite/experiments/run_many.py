@@ -31,11 +31,12 @@ from cmpie_lite.experiments.run_one import finish_run, run_experiment
 from cmpie_lite.experiments.settings import Settings, open_data, output_folder, run_folder
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import installed
-from cmpie_lite.support.files import sweep
+from cmpie_lite.support.files import check_writable, sweep
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
 from cmpie_lite.systems.build import build, config_to_facts, of_now, signature
 from cmpie_lite.training.checkpoint import facts_of, save_best
 from cmpie_lite.training.seeds import train_seeds
+from cmpie_lite.training.seeds_state import TOGETHER, facts_of_seeds, seeds_begun
 
 ONE_AT_A_TIME: Final = threading.Lock()  # a worker of several threads has one generator of random numbers
 
@@ -200,13 +201,22 @@ def run_seeds(jobs: Sequence[Settings], store: FeatureStore) -> list[RunRecord]:
     """The records of jobs that differ in nothing but the seed, trained at once.
 
     Raises:
-        ConfigError, DataError, WriteError: as `train_seeds` and `finish_run`.
+        ConfigError, DataError, CheckpointError, WriteError: as `train_seeds` and `finish_run`; that a folder
+            cannot be written is found before training.
     """
-    first, seeds, records = jobs[0], [job.seeds[0] for job in jobs], []
-    device, recipe = check_device(first.device), first.recipe(seeds[0])
-    runs = train_seeds(first.config, recipe, store, seeds, device=device, cuda_graph=device.type == "cuda")
-    for job, seed, run in zip(jobs, seeds, runs, strict=True):
-        facts = facts_of(job.config, job.recipe(seed), store)
-        save_best(run_folder(job, store, seed), facts, run.best_epoch, run.model.state_dict())
-        records.append(finish_run(job, store, seed, run, together=seeds).record)
-    return records
+    store.test.truth()  # raises where the runs could not be scored
+    first = jobs[0]
+    device, recipe = check_device(first.device), first.recipe(first.seeds[0])
+    folder = run_folder(first, store, first.seeds[0]).parent
+    seeds = seeds_begun(folder, facts_of_seeds(first.config, recipe, store), [job.seeds[0] for job in jobs])
+    for seed in seeds:
+        check_writable(run_folder(first, store, seed))
+    graph = device.type == "cuda"
+    runs = train_seeds(first.config, recipe, store, seeds, device=device, cuda_graph=graph, folder=folder)
+    records = {}
+    for seed, run in zip(seeds, runs, strict=True):
+        facts = facts_of(first.config, first.recipe(seed), store)
+        save_best(run_folder(first, store, seed), facts, run.best_epoch, run.model.state_dict())
+        records[seed] = finish_run(replace(first, seeds=[seed]), store, seed, run, together=seeds).record
+    (folder / TOGETHER).unlink(missing_ok=True)
+    return [records[job.seeds[0]] for job in jobs]

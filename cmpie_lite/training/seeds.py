@@ -19,10 +19,11 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+from typing import Final, cast
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from tqdm import tqdm
@@ -33,6 +34,7 @@ from cmpie_lite.decoding import Predictions, decode
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.metrics import f_per_video, parsing_counts, with_types
 from cmpie_lite.support.devices import arithmetic, check_device, counting_device, own_randomness
+from cmpie_lite.support.files import check_writable
 from cmpie_lite.systems.build import Config
 from cmpie_lite.training.loop import (
     Run,
@@ -44,6 +46,9 @@ from cmpie_lite.training.loop import (
     loss_of,
     new_model,
 )
+from cmpie_lite.training.seeds_state import SeedsProgress, facts_of_seeds, resume_seeds, save_seeds
+
+SAVING: Final = 10.0  # times as long as a save took goes by before the next one
 
 
 @dataclass(frozen=True)
@@ -109,16 +114,18 @@ def train_seeds(
     *,
     device: str | torch.device = "cpu",
     cuda_graph: bool = False,
+    folder: Path | None = None,
     progress: bool = False,
 ) -> list[Run]:
     """Train one system with several seeds at once; one `Run` per seed, in their order, as `train` gives it.
 
     `recipe.seed` is not used. The `seconds` of a history are an epoch's time divided by the number of seeds,
-    so that runs add up to the time spent.
+    so that runs add up to the time spent. With a folder, the state of all seeds is saved there, after every
+    epoch or after as many as keep saving to a tenth of the time, and an interrupted run goes on from it.
 
     Raises:
         ConfigError: no seeds, or one twice; cuda_graph without CUDA; else as `train`.
-        DataError: as `train`.
+        DataError, WriteError: as `train`. CheckpointError: as `resume_seeds`.
     """
     device = check_device(device)
     if not seeds or len(set(seeds)) != len(seeds) or any(type(s) is not int or s < 0 for s in seeds):
@@ -129,38 +136,39 @@ def train_seeds(
     check_trainable(store.train)
     store.val.truth()
     train_split, val_split = store.train.to(device), store.val.to(device)
+    if folder is not None:
+        check_writable(folder)
     stack = Stack.of([new_model(config, seed) for seed in seeds], device)
     stepper = Stepper(stack, train_split, recipe, cuda_graph)
-
-    counting = counting_device(device)
-    best = {name: p.detach().clone() for name, p in stack.params.items()}
-    best_type = torch.full((len(seeds),), -1.0, dtype=torch.float64, device=counting)
-    best_epoch = torch.zeros(len(seeds), dtype=torch.int64, device=counting)
-    histories: list[list[dict[str, float]]] = [[] for _ in seeds]
-    steps = len(train_split) // recipe.batch_size
-    with tqdm(total=recipe.epochs * steps, unit="step", disable=not progress) as bar:
-        for epoch in range(recipe.epochs):
+    facts = facts_of_seeds(config, recipe, store)
+    resumed = folder and resume_seeds(folder, facts, seeds, stack.params, stepper.optimizer)
+    so_far = resumed or SeedsProgress.begin(stack.params, len(seeds))
+    begun, steps = len(so_far.histories[0]), len(train_split) // recipe.batch_size
+    counting, saved, cost = counting_device(device), time.perf_counter(), 0.0
+    bar = tqdm(total=recipe.epochs * steps, initial=begun * steps, unit="step", disable=not progress)
+    with bar:
+        for epoch in range(begun, recipe.epochs):
             start = time.perf_counter()
             with own_randomness(epoch_seed(seeds[0], epoch), device), arithmetic(recipe.precision):
                 losses = stepper.epoch(seeds, epoch, bar)
             scores = score_seeds(stack.predict(val_split), val_split, len(seeds))
-            better = scores["segment_type"] >= best_type
-            best_type = torch.where(better, scores["segment_type"], best_type)
-            best_epoch = torch.where(better, epoch + 1, best_epoch)
-            better = better.to(device)
-            best = {name: choose(better, p.detach(), best[name]) for name, p in stack.params.items()}
+            so_far = so_far.after(epoch + 1, scores["segment_type"], stack.params)
             table = torch.stack([x.to(counting).double() for x in (losses | scores).values()], dim=1)
             rows = table.tolist()  # the epoch's one transfer
             check_loss(sum(row[0] for row in rows), recipe, epoch)
-            seconds = (time.perf_counter() - start) / len(seeds)
-            facts = {"epoch": epoch + 1, "lr": learning_rate(recipe, epoch), "seconds": seconds}
-            for history, row in zip(histories, rows, strict=True):
-                history.append(facts | dict(zip(losses | scores, row, strict=True)))
+            end = time.perf_counter()
+            seconds = (end - start) / len(seeds)
+            row_start = {"epoch": epoch + 1, "lr": learning_rate(recipe, epoch), "seconds": seconds}
+            for history, row in zip(so_far.histories, rows, strict=True):
+                history.append(row_start | dict(zip(losses | scores, row, strict=True)))
+            if folder is not None and (epoch + 1 == recipe.epochs or end - saved >= SAVING * cost):
+                save_seeds(folder, facts, seeds, stack.params, stepper.optimizer, so_far)
+                saved, cost = time.perf_counter(), time.perf_counter() - end
     runs = []
-    for s, (seed, history) in enumerate(zip(seeds, histories, strict=True)):
+    for s, (seed, history) in enumerate(zip(seeds, so_far.histories, strict=True)):
         model = new_model(config, seed).to(device)
-        model.load_state_dict({name: x[s] for name, x in best.items()})
-        runs.append(Run(model, history, int(best_epoch[s])))
+        model.load_state_dict({name: x[s] for name, x in so_far.best.items()})
+        runs.append(Run(model, history, int(so_far.best_epoch[s])))
     return runs
 
 
@@ -184,11 +192,6 @@ def score_seeds(predictions: Predictions, split: Split, seeds: int) -> dict[str,
     dense = (x.to(device).repeat(seeds, 1, 1) for x in split.truth())
     counts = parsing_counts(*decode(predictions), *dense)
     return with_types({name: f_per_video(c).unflatten(0, (seeds, -1)).mean(1) for name, c in counts.items()})
-
-
-def choose(better: Bool[Tensor, " S"], new: Float[Tensor, "S ..."], old: Float[Tensor, "S ..."]) -> Tensor:
-    """The new tensor of the seeds that became better, the old one of the others."""
-    return torch.where(better.view(-1, *[1] * (new.ndim - 1)), new, old)
 
 
 class Stepper:
