@@ -23,8 +23,10 @@ from cmpie_lite.experiments.settings import Settings, run_folder
 from cmpie_lite.support import workers
 from cmpie_lite.support.files import PART
 from cmpie_lite.support.workers import WorkersLost
-from cmpie_lite.training.checkpoint import BEST, LAST
+from cmpie_lite.training import seeds as seeds_module
+from cmpie_lite.training.checkpoint import BEST, LAST, read_checkpoint
 from cmpie_lite.training.loop import load_model
+from cmpie_lite.training.seeds_state import TOGETHER
 from tests.making import TINY, tiny_store
 
 
@@ -226,6 +228,58 @@ def test_a_grid_without_workers_says_what_is_kept(
         f"300 s none came in its place. Kept are the other 1, in {tmp_path}: start the same "
         "command again and only these run."
     )
+
+
+@pytest.mark.parametrize("where", ["first epoch", "second epoch", "second record"])
+def test_seeds_together_go_on_where_they_were_stopped(
+    job: Settings, store: FeatureStore, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """With dropout, one stream for all seeds: the same bits as if not stopped, whichever seeds are left."""
+    calls, whole_save, whole_finish = [], seeds_module.save_seeds, many_runs.finish_run
+
+    def save(*arguments: Any) -> None:
+        whole_save(*arguments)
+        calls.append("save")
+        if calls == ["save"] * {"first epoch": 1, "second epoch": 2}.get(where, 9):
+            raise KeyboardInterrupt
+
+    def finish(*arguments: Any, **words: Any) -> Any:
+        calls.append("finish")
+        if calls.count("finish") == 2 and where == "second record":
+            raise KeyboardInterrupt
+        return whole_finish(*arguments, **words)
+
+    jobs = [replace(job, epochs=3, seeds=[seed]) for seed in (1, 2, 3)]
+    apart = [replace(one, output_dir=f"{job.output_dir}/apart") for one in jobs]
+    whole = run_grid(apart, store, together=True, progress=False)
+    monkeypatch.setattr(seeds_module, "SAVING", 0.0)
+    monkeypatch.setattr(seeds_module, "save_seeds", save)
+    monkeypatch.setattr(many_runs, "finish_run", finish)
+    with pytest.raises(KeyboardInterrupt):
+        run_grid(jobs, store, together=True, progress=False)
+    state = run_folder(job, store, 1).parent / TOGETHER
+    assert state.exists()
+    monkeypatch.undo()
+    again = run_grid(jobs, store, together=True, progress=False)
+    assert not state.exists()
+    for one, two, there, here in zip(apart, jobs, whole, again, strict=True):
+        rows = [[{**row, "seconds": 0} for row in record["history"]] for record in (there, here)]
+        assert rows[0] == rows[1]
+        assert there["together"] == here["together"] == [1, 2, 3]
+        assert there["files"] == here["files"]  # the checksums of weights and predictions
+        for job_of, record in ((one, there), (two, here)):
+            best = read_checkpoint(run_folder(job_of, store, job_of.seeds[0]) / BEST)
+            assert best.sha256 == record["files"]["weights"]
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_training_together(
+    job: Settings, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many_runs, "train_seeds", lambda *a, **k: pytest.fail("it trained"))
+    run_folder(job, store, 2).parent.mkdir(parents=True)
+    run_folder(job, store, 2).write_text("a file where a folder would be")
+    with pytest.raises(GridError, match=r"2 of 2 runs failed, first .*WriteError.*cannot be written"):
+        run_grid([replace(job, seeds=[seed]) for seed in (1, 2)], store, together=True, progress=False)
 
 
 def test_threads_of_one_worker_do_not_share_random_numbers(job: Settings, store: FeatureStore) -> None:

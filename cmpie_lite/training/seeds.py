@@ -136,7 +136,7 @@ def train_seeds(
     check_trainable(store.train)
     store.val.truth()
     train_split, val_split = store.train.to(device), store.val.to(device)
-    if folder is not None:
+    if folder:
         check_writable(folder)
     stack = Stack.of([new_model(config, seed) for seed in seeds], device)
     stepper = Stepper(stack, train_split, recipe, cuda_graph)
@@ -145,8 +145,7 @@ def train_seeds(
     so_far = resumed or SeedsProgress.begin(stack.params, len(seeds))
     begun, steps = len(so_far.histories[0]), len(train_split) // recipe.batch_size
     counting, saved, cost = counting_device(device), time.perf_counter(), 0.0
-    bar = tqdm(total=recipe.epochs * steps, initial=begun * steps, unit="step", disable=not progress)
-    with bar:
+    with tqdm(total=recipe.epochs * steps, initial=begun * steps, unit="step", disable=not progress) as bar:
         for epoch in range(begun, recipe.epochs):
             start = time.perf_counter()
             with own_randomness(epoch_seed(seeds[0], epoch), device), arithmetic(recipe.precision):
@@ -157,8 +156,8 @@ def train_seeds(
             rows = table.tolist()  # the epoch's one transfer
             check_loss(sum(row[0] for row in rows), recipe, epoch)
             end = time.perf_counter()
-            seconds = (end - start) / len(seeds)
-            row_start = {"epoch": epoch + 1, "lr": learning_rate(recipe, epoch), "seconds": seconds}
+            lr, seconds = learning_rate(recipe, epoch), (end - start) / len(seeds)
+            row_start = {"epoch": epoch + 1, "lr": lr, "seconds": seconds}
             for history, row in zip(so_far.histories, rows, strict=True):
                 history.append(row_start | dict(zip(losses | scores, row, strict=True)))
             if folder is not None and (epoch + 1 == recipe.epochs or end - saved >= SAVING * cost):
