@@ -12,6 +12,7 @@ import torch
 
 if TYPE_CHECKING:
     from cmpie_lite.data.annotations import Annotations
+    from data_fetch.extract.weights import Networks
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -65,3 +66,23 @@ def feats(tmp_path: Path, annotations: Annotations) -> Path:
     from tests.making_packs import all_ids, write_layout
 
     return write_layout(tmp_path / "feats", all_ids(annotations))
+
+
+# ---------- what tests of extraction start from ----------
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Networks:
+    from data_fetch.extract.weights import load_networks
+
+    return load_networks("tiny")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of six rendered clips and their annotations."""
+    from data_fetch.render.clips import render_set
+
+    out = tmp_path_factory.mktemp("rendered")
+    render_set(out, {"train": 2, "val": 2, "test": 2}, size=32, fps=10.0, progress=False)
+    return out

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.annotations import Annotations, SplitAnnotations
@@ -21,15 +20,13 @@ from cmpie_lite.data.llp_sim_labels import video_generator
 from cmpie_lite.data.store import FeatureStore, Split, split_bytes
 from cmpie_lite.data.store_files import install
 from cmpie_lite.experiments.readings import effects_of
-from cmpie_lite.labels import CLASSES, FRAMES_PER_SEGMENT
+from cmpie_lite.labels import FRAMES_PER_SEGMENT
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import changes, make_report
 from cmpie_lite.support.files import alone_in
 from cmpie_lite.systems.build import config_to_facts
 from cmpie_lite.systems.rows import SYSTEMS
-from data_fetch.render.pictograms import card
-from data_fetch.render.scenes import GROUND
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {"dim": 16, "ffn_dim": 16}  # overrides of a model that trains in a moment
@@ -260,22 +257,3 @@ def readings_report(gaps: dict[tuple[str, Any], float], seeds: int = 6, **base: 
     report = make_report(records, pairs, "the command", key="changed")
     report["base"], report["effects"] = label, effects_of(labels, frame_of(report["intervals"]))
     return report
-
-
-# ---------- pictures ----------
-
-
-def seen_in(picture: np.ndarray) -> set[str]:
-    """The classes whose card is the nearest to what stands in a quarter of the picture."""
-    half, found = len(picture) // 2, set()
-    for top, left in ((0, 0), (0, half), (half, 0), (half, half)):
-        quarter = picture[top : top + half, left : left + half]
-        rows, columns = np.nonzero(np.abs(quarter.astype(int) - GROUND).max(axis=2) > 45)
-        if len(rows) < 0.1 * half * half:
-            continue
-        box = tuple(int(v) for v in (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1))
-        cut = np.asarray(Image.fromarray(quarter).crop(box).resize((24, 24)), float)
-        inner = slice(3, 21)  # corners are round, edges soft
-        apart = {c: np.abs(cut - card(c, 24)[..., :3])[inner, inner].mean() for c in CLASSES}
-        found.add(min(apart, key=lambda label: apart[label]))
-    return found

@@ -11,7 +11,7 @@ from book.tools.make_landing import FOLDER, NAMES, SCENE, facts, main
 from cmpie_lite.labels import NUM_SEGMENTS
 from data_fetch.extract.decode import read_frames, read_waveform
 from data_fetch.render.companions import captions
-from tests.making import seen_in
+from tests.making_media import seen_in
 
 
 def committed() -> dict:

@@ -1,11 +1,9 @@
-"""The ten F-scores: by hand, against slow loops, against golden figures; and what must be refused."""
+"""The ten F-scores: by hand, by their properties, against golden figures; and what must be refused."""
 
 from __future__ import annotations
 
 import csv
-import itertools
 import math
-from fractions import Fraction
 from inspect import unwrap
 from pathlib import Path
 
@@ -17,7 +15,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from cmpie_lite.data.annotations import read_annotations
-from cmpie_lite.labels import CLASSES
 from cmpie_lite.metrics import (
     SCORES,
     Counts,
@@ -28,28 +25,9 @@ from cmpie_lite.metrics import (
     segment_counts,
 )
 from cmpie_lite.results.metric_tables import (
-    micro_macro_scores,
-    per_class_scores,
-    per_video_scores,
     trivial_references,
 )
-from tests.oracles import metrics as oracle
-
-
-def roll(*videos: str) -> Tensor:
-    """One class per line of a video, one segment per character: '#' is on. Returns (N, T, C)."""
-    return torch.tensor([[[x == "#" for x in line] for line in video.split("\n")] for video in videos]).mT
-
-
-def random_rolls(seed: int, shape: tuple[int, int, int], density: float) -> list[Tensor]:
-    """Audio and visual predictions and truths that resemble each other, with some videos empty."""
-    generator = torch.Generator().manual_seed(seed)
-    noise = [torch.rand(shape, generator=generator) for _ in range(4)]
-    truths = [x < density for x in noise[:2]]
-    preds = [truth ^ (x < density / 2) for truth, x in zip(truths, noise[2:], strict=True)]
-    full = torch.rand(4, shape[0], 1, 1, generator=generator) < 0.7
-    return [x & keep for x, keep in zip(preds + truths, full, strict=True)]
-
+from tests.making_rolls import random_rolls, roll
 
 # --- by hand ---
 
@@ -127,70 +105,6 @@ def test_averages_differ_on_the_same_counts() -> None:
     assert math.isnan(per_class.tolist()[0][1])
 
 
-# --- against slow loops ---
-
-
-@settings(deadline=None, derandomize=True, max_examples=150)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    shape=st.tuples(st.integers(1, 4), st.integers(1, 12), st.integers(1, 6)),
-    density=st.sampled_from([0.0, 0.05, 0.3, 0.5, 0.8, 1.0]),
-)
-def test_equals_the_oracle(seed: int, shape: tuple[int, int, int], density: float) -> None:
-    rolls = random_rolls(seed, shape, density)
-    expected = oracle.parsing_scores(*(x.tolist() for x in rolls))
-    found = parsing_scores(*rolls).as_dict()
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        assert abs(found[name] - value) < 1e-12, name
-
-
-@settings(deadline=None, derandomize=True, max_examples=40)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    iou=st.sampled_from(["0.5", "0.55", "0.6", "2/3", "0.7", "0.75", "0.9", "1"]),
-)
-def test_event_counts_at_other_thresholds(seed: int, iou: str) -> None:
-    pred, _, true, _ = random_rolls(seed, (20, 12, 1), 0.6)
-    counts = event_counts(pred, true, iou=float(Fraction(iou)))
-    for n in range(20):
-        seconds = [x[n, :, 0].tolist() for x in (pred, true)]
-        expected = oracle.count_events(*seconds, iou=Fraction(iou))
-        assert (counts.tp[n].item(), counts.fp[n].item(), counts.fn[n].item()) == expected
-
-
-def patterns(length: int) -> list[list[bool]]:
-    return [list(bits) for bits in itertools.product([False, True], repeat=length)]
-
-
-def most_matches_of_one_event(length: int, iou: Fraction) -> int:
-    """The most events that any one event matches, in either direction, over all pairs of patterns."""
-    runs = [oracle.events(pattern) for pattern in patterns(length)]
-    return max(
-        sum(oracle.matches(event, other, iou) for other in others)
-        for events, others in itertools.product(runs, runs)
-        for event in events
-    )
-
-
-@pytest.mark.parametrize("length", range(1, 8))
-def test_no_event_matches_two_by_enumeration(length: int) -> None:
-    assert most_matches_of_one_event(length, Fraction(1, 2)) == 1
-
-
-def test_below_one_half_an_event_can_match_two() -> None:
-    assert most_matches_of_one_event(5, Fraction(2, 5)) == 2  # '##.##' against '#####'
-
-
-def test_event_counts_of_all_pairs_of_patterns() -> None:
-    every = patterns(6)
-    pairs = list(itertools.product(every, every))
-    pred, true = (torch.tensor(side)[:, :, None] for side in zip(*pairs, strict=True))
-    counts = event_counts(pred, true)
-    found = torch.cat([counts.tp, counts.fp, counts.fn], 1).tolist()
-    assert found == [list(oracle.count_events(*pair)) for pair in pairs]
-
-
 # --- properties ---
 
 
@@ -225,71 +139,6 @@ def test_inputs_are_left_as_they_were() -> None:
     before = [x.clone() for x in rolls]
     parsing_scores(*rolls)
     assert all(torch.equal(x, y) for x, y in zip(rolls, before, strict=True))
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_scores_are_the_same_on_a_gpu() -> None:
-    rolls = random_rolls(0, (300, 10, 25), 0.2)
-    on_gpu = parsing_scores(*(x.cuda() for x in rolls)).as_dict()
-    assert on_gpu == pytest.approx(parsing_scores(*rolls).as_dict(), abs=1e-12)
-
-
-# --- tables ---
-
-
-def test_per_video_scores_average_to_the_protocol() -> None:
-    rolls = random_rolls(1, (7, 10, 25), 0.2)
-    table = per_video_scores(*rolls, ids=[f"v{n}" for n in range(7)])
-    assert list(table.columns) == list(SCORES)
-    assert table.index.tolist() == [f"v{n}" for n in range(7)]
-    assert table.mean().to_dict() == pytest.approx(parsing_scores(*rolls).as_dict(), abs=1e-12)
-    alone = parsing_scores(*(x[3:4] for x in rolls)).as_dict()
-    assert table.loc["v3"].to_dict() == pytest.approx(alone, abs=1e-12)
-    with pytest.raises(ValueError, match="2 ids for 7 videos"):
-        per_video_scores(*rolls, ids=["a", "b"])
-
-
-def test_per_class_scores_are_micro_scores_of_one_class() -> None:
-    rolls = random_rolls(2, (9, 10, 25), 0.1)
-    for x in rolls:
-        x[:, :, 24] = False  # a class that nobody sees
-    table = per_class_scores(*rolls)
-    assert table.index.tolist() == list(CLASSES)
-    dog = parsing_scores(*(x[:, :, 3:4] for x in rolls), average="micro").as_dict()
-    assert table.loc["Dog", list(SCORES)].to_dict() == pytest.approx(dog, abs=1e-12)
-    assert table.loc["Clapping", list(SCORES)].isna().all()
-    assert table["audio_segments"].tolist() == rolls[2].sum((0, 1)).tolist()
-    assert table["visual_videos"].tolist() == rolls[3].any(1).sum(0).tolist()
-    runs = [sum(len(oracle.events(x[:, c].tolist())) for x in rolls[2] & rolls[3]) for c in range(25)]
-    assert table["av_events"].tolist() == runs
-    macro = parsing_scores(*rolls, average="macro").as_dict()
-    for name in ("segment_audio", "segment_event", "event_visual", "event_av"):
-        assert table[name].mean() == pytest.approx(macro[name], abs=1e-12)
-
-
-def test_micro_and_macro_stand_beside_the_protocol() -> None:
-    rolls = random_rolls(3, (9, 10, 25), 0.1)
-    table = micro_macro_scores(*rolls)
-    assert table.index.tolist() == ["video", "micro", "macro"]
-    assert table.loc["video"].to_dict() == parsing_scores(*rolls).as_dict()
-    tp, total = 0, 0
-    for n in range(9):
-        for c in range(25):
-            counts = oracle.count_seconds(rolls[0][n, :, c].tolist(), rolls[2][n, :, c].tolist())
-            tp, total = tp + 2 * counts[0], total + 2 * counts[0] + counts[1] + counts[2]
-    assert table.loc["micro", "segment_audio"] == pytest.approx(tp / total, abs=1e-12)
-
-
-def test_trivial_references() -> None:
-    true_a, true_v = roll("#..\n...\n##.", "...\n...\n..."), roll("...\n###\n#..", "...\n...\n...")
-    weak = torch.tensor([[True, True, True], [False, False, False]])
-    references = trivial_references(weak, true_a, true_v)
-    assert list(references) == ["nothing", "weak_labels", "video_labels"]
-    assert references["nothing"].segment_audio == pytest.approx((0 + 1) / 2)
-    assert references["weak_labels"].segment_audio == pytest.approx(((2 / 4 + 0 + 4 / 5) / 3 + 1) / 2)
-    assert references["video_labels"].segment_audio == pytest.approx(((2 / 4 + 4 / 5) / 2 + 1) / 2)
-    assert references["video_labels"].event_visual == pytest.approx(((1 + 0) / 2 + 1) / 2)
 
 
 # --- refusals; outside tests no shape checker stands before these functions ---

@@ -20,7 +20,7 @@ from data_fetch.render.pictograms import card
 from data_fetch.render.pictures import draw
 from data_fetch.render.scenes import Scene
 from data_fetch.render.sounds import sound
-from tests.making import seen_in
+from tests.making_media import seen_in
 
 COUNTS = {"train": 3, "val": 2, "test": 2}
 
