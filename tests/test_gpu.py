@@ -1,6 +1,6 @@
 """What needs a GPU: the same scores, training and features as on the CPU.
 
-This file imports nothing but torch, numpy, pytest and the package, as a machine with a GPU may have no more.
+This file and what it imports need no more than torch, numpy, pytest and what the package itself needs.
 """
 
 from __future__ import annotations

@@ -1,37 +1,27 @@
-"""The eager loop: repeatable to the bit, resumable at any moment, clear about what it cannot do."""
+"""The eager loop: it learns, repeats to the bit, goes on where it was killed, and predicts."""
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from cmpie_lite.config import ModelConfig, TrainConfig
+from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.decoding import Predictions, decode
-from cmpie_lite.errors import CheckpointError, ConfigError, DataError, WriteError
-from cmpie_lite.experiments.record import write_record
-from cmpie_lite.support import files
 from cmpie_lite.support.fields import override
-from cmpie_lite.support.files import PART
 from cmpie_lite.systems.rows import SYSTEMS
-from cmpie_lite.training.checkpoint import BEST, LAST, read_checkpoint, write_checkpoint
+from cmpie_lite.training.checkpoint import LAST, read_checkpoint
 from cmpie_lite.training.evaluate import evaluate, predict
 from cmpie_lite.training.loop import learning_rate, load_model, train
-from cmpie_lite.training.seeds import train_seeds
-from tests.making import ROOT, TINY, planted_store, subset
-
-SMALLEST = override(ModelConfig(), TINY)
-RECIPE = TrainConfig(epochs=3, batch_size=16, learning_rate=1e-3)
+from tests.making import ROOT, planted_store
+from tests.making_runs import RECIPE, SMALLEST
 
 
 @pytest.fixture(scope="module")
@@ -172,162 +162,3 @@ def test_prediction_does_not_depend_on_the_batch_size(store: FeatureStore) -> No
         torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
     with pytest.raises(ValueError, match="batch_size = 0"):
         predict(model, store.test, 0)
-
-
-def test_impossible_recipes_are_refused(store: FeatureStore) -> None:
-    with pytest.raises(ConfigError, match="batch_size = 0, expected an integer >= 1"):
-        TrainConfig(batch_size=0)
-    with pytest.raises(ConfigError, match="only 100 training videos"):
-        train(SMALLEST, override(RECIPE, {"batch_size": 101}), store)
-    with pytest.raises(ConfigError, match="this machine has"):
-        train(SMALLEST, RECIPE, store, device="cuda:7")
-    with pytest.raises(ConfigError, match="'gpu', expected auto, cpu, cuda"):
-        train(SMALLEST, RECIPE, store, device="gpu")
-
-
-def test_a_data_set_without_a_class_is_refused(store: FeatureStore) -> None:
-    rows = [i for i in range(100) if not store.train.weak[i, 3]]
-    with pytest.raises(DataError, match="Dog"):
-        train(
-            SMALLEST, RECIPE, FeatureStore(subset(store.train, rows), store.val, store.test, source="planted")
-        )
-
-
-def test_a_loss_that_is_no_number_stops_the_run(store: FeatureStore, tmp_path: Path) -> None:
-    """Features that are finite, and large enough for their squares not to be."""
-    wild = replace(store.train, audio=1e30 * store.train.audio)
-    planted = FeatureStore(wild, store.val, store.test, source="planted")
-    with pytest.raises(ConfigError, match=r"the mean loss of epoch 1 is nan, with learning_rate = "):
-        train(SMALLEST, RECIPE, planted, folder=tmp_path)
-    with pytest.raises(ConfigError, match=r"the mean loss of epoch 1 is nan"):
-        train_seeds(SMALLEST, RECIPE, planted, [1, 2])
-    assert not os.listdir(tmp_path)
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_record(tmp_path, {"loss": float("nan")})
-
-
-def test_what_cannot_be_saved_or_scored_is_said_before_the_first_epoch(
-    store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "cmpie_lite.training.loop.train_epoch", lambda *_: pytest.fail("an epoch was trained")
-    )
-    (tmp_path / "file").touch()
-    with pytest.raises(WriteError, match=r"cannot be written .*another folder"):
-        train(SMALLEST, RECIPE, store, folder=tmp_path / "file" / "run")
-    blind = FeatureStore(
-        store.train, replace(store.val, dense_audio=None, dense_visual=None), store.test, source="planted"
-    )
-    with pytest.raises(DataError, match="dense labels"):
-        train(SMALLEST, RECIPE, blind)
-
-
-def test_a_training_state_is_not_taken_for_a_model(store: FeatureStore, tmp_path: Path) -> None:
-    train(SMALLEST, override(RECIPE, {"epochs": 1}), store, folder=tmp_path)
-    with pytest.raises(
-        CheckpointError, match=rf"{LAST} does not hold the parameters of ModelConfig: .*{BEST}"
-    ):
-        load_model(tmp_path / LAST)
-
-
-def test_lost_best_weights_are_written_again(store: FeatureStore, tmp_path: Path) -> None:
-    train(SMALLEST, RECIPE, store, folder=tmp_path)
-    tensors, facts, _ = read_checkpoint(tmp_path / BEST)
-    (tmp_path / BEST).unlink()
-    train(SMALLEST, RECIPE, store, folder=tmp_path)
-    again, same_facts, _ = read_checkpoint(tmp_path / BEST)
-    assert same_facts == facts
-    assert all(torch.equal(x, again[name]) for name, x in tensors.items())
-
-
-def test_a_folder_of_another_run_is_refused_and_kept(store: FeatureStore, tmp_path: Path) -> None:
-    train(SMALLEST, RECIPE, store, folder=tmp_path)
-    before = (tmp_path / LAST).read_bytes()
-    with pytest.raises(CheckpointError, match="another run"):
-        train(SMALLEST, override(RECIPE, {"seed": 9}), store, folder=tmp_path)
-    with pytest.raises(CheckpointError, match="3 epochs, not 2"):
-        train(SMALLEST, override(RECIPE, {"epochs": 2}), store, folder=tmp_path)
-    assert (tmp_path / LAST).read_bytes() == before
-
-
-@pytest.mark.parametrize("fault", ["truncated", "flipped", "renamed", "foreign", "empty", "missing"])
-def test_a_corrupt_checkpoint_is_named(store: FeatureStore, tmp_path: Path, fault: str) -> None:
-    train(SMALLEST, override(RECIPE, {"epochs": 1}), store, folder=tmp_path)
-    path = tmp_path / BEST
-    content = path.read_bytes()
-    if fault == "truncated":
-        path.write_bytes(content[:-100])
-    elif fault == "flipped":
-        path.write_bytes(content[:-100] + bytes([content[-100] ^ 1]) + content[-99:])
-    elif fault == "renamed":
-        assert b"planted" in content
-        path.write_bytes(content.replace(b"planted", b"LLP    "))
-    elif fault == "foreign":
-        path.write_bytes(b"PK\x03\x04 not a safetensors file")
-    elif fault == "empty":
-        path.write_bytes(b"")
-    else:
-        path.unlink()
-    with pytest.raises(CheckpointError, match=BEST):
-        load_model(tmp_path)
-
-
-FULL_DISK = """
-    import resource, sys, signal
-    from pathlib import Path
-    import torch
-    from cmpie_lite.training.checkpoint import write_checkpoint
-    from cmpie_lite.errors import WriteError
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-    try:
-        write_checkpoint(Path(sys.argv[1]), {"x": torch.ones(100_000)}, {})
-    except WriteError as error:
-        print(error)
-"""
-
-
-def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
-    """The system refuses to write past 100 kB: the old checkpoint stays, no partial file is left."""
-    path = tmp_path / "model.safetensors"
-    write_checkpoint(path, {"x": torch.zeros(3)}, {"epoch": 1})
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(FULL_DISK), path],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=ROOT,
-    )
-    assert "cannot be written (File too large" in done.stdout
-    assert "MB free" in done.stdout
-    assert read_checkpoint(path)[1] == {"epoch": 1}
-    assert os.listdir(tmp_path) == ["model.safetensors"]
-
-
-def test_a_killed_writer_leaves_nothing_for_ever(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    old, young = (tmp_path / f".{path.name}-{name}{PART}" for name in ("killed", "living"))
-    for partial in (old, young):
-        partial.touch()
-    os.utime(young, (0, 0))  # a clock says nothing: two machines' may differ by an hour
-    held = files.hold(young, wait=False)
-    assert held is not None
-    write_checkpoint(path, {"x": torch.zeros(3)}, {})
-    assert set(os.listdir(tmp_path)) == {path.name, young.name}, "the young one has a writer that lives"
-    os.close(held)
-    files.check_writable(tmp_path)  # a run begins by sweeping its folder
-    assert os.listdir(tmp_path) == [path.name]
-
-
-def test_another_process_may_try_the_same_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two that begin the same run: the other one has removed the file that this one tried with."""
-    monkeypatch.setattr(files, "replace_file", lambda *_: None)
-    files.check_writable(tmp_path)
-
-
-def test_checkpoints_hold_no_pickle(store: FeatureStore, tmp_path: Path) -> None:
-    train(SMALLEST, override(RECIPE, {"epochs": 1}), store, folder=tmp_path)
-    assert sorted(os.listdir(tmp_path)) == sorted([BEST, LAST])
-    content = (tmp_path / LAST).read_bytes()
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    assert json.loads(header["__metadata__"]["facts"])["recipe"]["epochs"] == 1
