@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
 if TYPE_CHECKING:
     from cmpie_lite.data.annotations import Annotations
+    from cmpie_lite.data.store import FeatureStore
+    from cmpie_lite.experiments.settings import Settings
     from data_fetch.extract.weights import Networks
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -86,3 +88,46 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("rendered")
     render_set(out, {"train": 2, "val": 2, "test": 2}, size=32, fps=10.0, progress=False)
     return out
+
+
+# ---------- what tests of many runs start from ----------
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
+    """A store of random numbers, also in a folder; a test file that needs another has its own."""
+    from tests.making import tiny_store
+
+    return tiny_store(tmp_path_factory.getbasetemp() / "tiny")
+
+
+@pytest.fixture
+def given(store: FeatureStore, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Settings of a grid that ends in a moment."""
+    from tests.making import TINY
+
+    return {
+        "data_dir": str(tmp_path_factory.getbasetemp() / "tiny"),
+        "output_dir": str(tmp_path),
+        "overrides": TINY,
+        "epochs": 1,
+        "seeds": 2,
+        "device": "cpu",
+        "workers": 1,
+    }
+
+
+@pytest.fixture
+def job(store: FeatureStore, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A run that ends in a moment."""
+    from cmpie_lite.experiments.settings import Settings
+    from tests.making import TINY
+
+    return Settings(
+        model="han",
+        data_dir=str(tmp_path_factory.getbasetemp() / "tiny"),
+        output_dir=str(tmp_path),
+        overrides=TINY,
+        epochs=1,
+        device="cpu",
+    )

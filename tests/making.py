@@ -1,8 +1,7 @@
-"""What tests and benchmarks build: stores, feature files, annotations, runs' records, reports."""
+"""What tests and benchmarks build: stores, feature files, annotations."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
@@ -12,21 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.annotations import Annotations, SplitAnnotations
 from cmpie_lite.data.llp_sim import Features, check_ids
 from cmpie_lite.data.llp_sim_encoders import GRID, Floats
 from cmpie_lite.data.llp_sim_labels import video_generator
 from cmpie_lite.data.store import FeatureStore, Split, split_bytes
 from cmpie_lite.data.store_files import install
-from cmpie_lite.experiments.readings import effects_of
 from cmpie_lite.labels import FRAMES_PER_SEGMENT
-from cmpie_lite.metrics import SCORES
-from cmpie_lite.results.report_form import Report, frame_of
-from cmpie_lite.results.reports import changes, make_report
 from cmpie_lite.support.files import alone_in
-from cmpie_lite.systems.build import config_to_facts
-from cmpie_lite.systems.rows import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {"dim": 16, "ffn_dim": 16}  # overrides of a model that trains in a moment
@@ -215,45 +207,3 @@ def make_annotations(sizes: dict[str, int] = SIZES) -> Annotations:
 
     splits = {name: split(name, count) for name, count in sizes.items()}
     return Annotations(**splits, version="2024", faults=())
-
-
-# ---------- records ----------
-
-
-def record(
-    model: str, seed: int, base: float, *, source: str = "LLP-sim", digest: str = "a" * 64, epochs: int = 40,
-    train: int = 800, **overrides: Any,
-) -> dict[str, Any]:  # fmt: skip
-    """A run record whose ten scores are base, base + 0.001, base + 0.002 and so on."""
-    config = config_to_facts(SYSTEMS[model].config) | overrides
-    return {
-        "model": model,
-        "config": config,
-        "recipe": dataclasses.asdict(TrainConfig(seed=seed, epochs=epochs)),
-        "data": {"source": source, "sha256": digest, "videos": {"train": train, "val": 20, "test": 40}},
-        "environment": {"device": "cpu", "cores": 2, "platform": "x", "torch": "2", "commit": "abc"},
-        "finished": "2026-01-01T00:00:00+00:00",
-        "seconds": 1.0,
-        "best_epoch": 1,
-        "history": [],
-        "test": {name: base + 0.001 * i for i, name in enumerate(SCORES)},
-    }
-
-
-def readings_report(gaps: dict[tuple[str, Any], float], seeds: int = 6, **base: Any) -> Report:
-    """A report of readings: (field, value) -> how far its runs lie above those of `base`, in fractions.
-
-    Gaps grow by 0.0005 from seed to seed around the one that is given, so that intervals have a width.
-    """
-    records = [record("cmpie", seed, 0.5, **base) for seed in range(seeds)]
-    label = changes(records[0])
-    labels = {}
-    for (field, value), gap in gaps.items():
-        for seed in range(seeds):
-            above = gap + 0.0005 * (seed - (seeds - 1) / 2)
-            records.append(record("cmpie", seed, 0.5 + above, **base | {field: value}))
-        labels[field, str(value)] = changes(records[-1])
-    pairs = [(name, label) for name in labels.values()]
-    report = make_report(records, pairs, "the command", key="changed")
-    report["base"], report["effects"] = label, effects_of(labels, frame_of(report["intervals"]))
-    return report

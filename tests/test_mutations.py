@@ -6,7 +6,6 @@ writer of ours says. All of it is drawn from a seed.
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 import resource
@@ -32,19 +31,14 @@ from cmpie_lite.support.fields import override
 from cmpie_lite.training.checkpoint import BEST, LAST, facts_of, read_checkpoint, resume, write_checkpoint
 from cmpie_lite.training.evaluate import predict
 from cmpie_lite.training.loop import load_model, new_model, train
-from tests.making import TINY, readings_report, record, split_file, tiny_split, write_store
+from tests.making import TINY, split_file, tiny_split, write_store
+from tests.making_mutations import altered_bytes, altered_json, text_of
+from tests.making_reports import readings_report, record
 
 OURS = (DataError, CheckpointError, ConfigError, ReadError)
 CONFIG = override(ModelConfig(), {"dim": 8, "ffn_dim": 8, "streams": 1, "segment_attention": False})
 RECIPE = TrainConfig(epochs=1, batch_size=16)
 MEGABYTES = 1000
-
-HOSTILE: list[Any] = [
-    None, True, False, -1, 0, 1, 10**6, 2**31, 2**53, 10**400, -(10**400), 1e308, -0.5, float("nan"),
-    float("inf"), "", " ", "x", "<img src=x onerror=alert(1)>", "../../etc/passwd", "a\nb", "\x1b[31m",
-    "\ud800", "a" * 50_000, [], {}, [[]], [None], {"": 1}, {"a" * 30_000: 1}, [0] * 5_000, "1", [1.5],
-    "F64", [2**62, 2**62],
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -64,68 +58,6 @@ def whole(store: FeatureStore, tmp_path_factory: pytest.TempPathFactory) -> Path
         folder / "store", FeatureStore(tiny_split(2, 3), store.val, store.test, source="random numbers")
     )
     return folder
-
-
-# ---------- what is altered ----------
-
-
-def altered_bytes(rng: random.Random, content: bytes) -> bytes:
-    """A file's content with bytes changed, cut, doubled or put in, more often in its head."""
-    head = min(len(content), 4000) if rng.random() < 0.7 else len(content)
-    at, size = rng.randrange(head), rng.choice((1, 1, 2, 8, 64, 1000))
-    some = bytes(rng.randrange(256) for _ in range(min(size, 8)))
-    match rng.randrange(6):
-        case 0:
-            return content[:at]
-        case 1:
-            return content[:at] + content[at + size :]
-        case 2:
-            return content[:at] + some + content[at:]
-        case 3:
-            return content[:at] + content[at : at + size] + content[at:]
-        case 4:
-            return content[:at] + bytes(size) + content[at + size :]
-    return content[:at] + some + content[at + len(some) :]
-
-
-def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every container in a JSON value with each of its keys."""
-    found, rest = [], [value]
-    while rest:
-        inner = rest.pop()
-        keys = list(inner) if isinstance(inner, dict) else list(range(len(inner)))
-        found += [(inner, key) for key in keys]
-        rest += [inner[key] for key in keys if isinstance(inner[key], dict | list)]
-    return found
-
-
-def altered_json(rng: random.Random, value: Any) -> Any:
-    """A JSON value with a part lost, renamed or exchanged for a hostile one."""
-    value = copy.deepcopy(value)
-    for _ in range(rng.choice((1, 1, 2))):
-        container, key = rng.choice(places(value) or [(value, None)])
-        kind = rng.randrange(8)
-        if kind == 0:
-            del container[key]
-        elif kind == 1 and isinstance(container, dict):
-            container[str(rng.choice(HOSTILE))[:100]] = container.pop(key)
-        elif kind == 2 and isinstance(container[key], int | float):
-            container[key] = container[key] * rng.choice((-1, 0.5, 1e6, 10**6))
-        else:
-            container[key] = rng.choice(HOSTILE)
-        if not value:
-            break
-    return value
-
-
-def text_of(rng: random.Random, value: Any) -> bytes:
-    """The JSON of an altered value; one in thirty a list in a list in a list, 100,000 deep."""
-    if rng.randrange(30) == 0:
-        return b'{"model": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    return json.dumps(value).encode(errors="replace")
-
-
-# ---------- what must hold ----------
 
 
 def check(read: Callable[[], Any]) -> bool:

@@ -19,8 +19,7 @@ from cmpie_lite.results.reports import make_report, runs_frame
 from cmpie_lite.results.score_tables import (
     score_table,
 )
-from tests.making import record
-from tests.making_reports import two_systems
+from tests.making_reports import record, two_systems
 
 # ---------- rows ----------
 

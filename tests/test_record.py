@@ -10,7 +10,7 @@ import pytest
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.experiments.record import read_records
-from tests.making import record
+from tests.making_reports import record
 
 WHOLE = record("han", 1, 0.5) | {"history": [{"loss": 1.0, "epoch": 1}]}
 

@@ -14,7 +14,7 @@ from cmpie_lite.config import ModelConfig
 from cmpie_lite.decoding import DecodeConfig
 from cmpie_lite.results.report_files import write_report
 from cmpie_lite.support.fields import override
-from tests.making import readings_report
+from tests.making_reports import readings_report
 
 
 def test_register_has_one_entry_for_each_open_field() -> None:

@@ -26,8 +26,8 @@ from cmpie_lite.results.score_tables import (
     interval_table,
     score_table,
 )
-from tests.making import ROOT, readings_report, record
-from tests.making_reports import two_systems
+from tests.making import ROOT
+from tests.making_reports import readings_report, record, two_systems
 
 
 def test_a_report_survives_its_file(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from cmpie_lite.results.published import printed_cells
 from cmpie_lite.results.report_files import read_report, write_report
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import make_report
-from tests.making import readings_report, record
+from tests.making_reports import readings_report, record
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -25,8 +25,7 @@ from cmpie_lite.results.score_tables import (
     paper_table,
     score_table,
 )
-from tests.making import record
-from tests.making_reports import two_systems
+from tests.making_reports import record, two_systems
 
 
 def test_a_table_says_what_its_data_are() -> None:

@@ -1,44 +1,22 @@
-"""The seeds axis equals separate runs of the eager loop, and keeps its seeds apart."""
+"""The seeds axis equals separate runs of the eager loop; with dropout, in distribution."""
 
 from __future__ import annotations
-
-import subprocess
-import sys
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from cmpie_lite.config import ModelConfig, TrainConfig
 from cmpie_lite.data.store import FeatureStore
-from cmpie_lite.decoding import Predictions
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.support.devices import own_randomness
 from cmpie_lite.support.fields import override
-from cmpie_lite.systems.ave import AVEConfig
-from cmpie_lite.systems.avsdn import AVSDNConfig
 from cmpie_lite.systems.build import Config
-from cmpie_lite.systems.cm_cs import CMCSConfig
-from cmpie_lite.systems.mm_pyramid import MMPyramidConfig
-from cmpie_lite.systems.rows import SYSTEMS
-from cmpie_lite.training.evaluate import evaluate, score
-from cmpie_lite.training.loop import Run, epoch_seed, loss_of, new_model, train
-from cmpie_lite.training.seeds import Stack, Stepper, epoch_batches, score_seeds, train_seeds
-from cmpie_lite.training.seeds_state import choose
-from tests.making import ROOT, mixed_split, mixed_store
+from cmpie_lite.training.loop import loss_of, new_model
+from cmpie_lite.training.seeds import Stack, train_seeds
+from tests.making import mixed_split, mixed_store
+from tests.making_seeds import CPU, DROPPING, SEEDS, SMALL, STILL, distance, separate
 
-SMALL = {"dim": 32, "ffn_dim": 16, "dropout": 0.0}
-RECURRENT = {"dim": 16, "hidden": 8, "branch_dim": 16, "attention_dim": 8}
-STILL: dict[str, Config] = {  # nothing is dropped
-    "han": override(SYSTEMS["han"].config, SMALL),
-    "cmpie": override(ModelConfig(), SMALL),
-    "ave": AVEConfig(**RECURRENT),
-    "avsdn": AVSDNConfig(**RECURRENT),
-    "cm_cs": CMCSConfig(dim=128, ffn_dim=16, dropout=0.0),
-    "mm_pyramid": MMPyramidConfig(dim=16, ffn_dim=16, levels=1, dropout=0.0, attention_dropout=0.0),
-}
-DROPPING = override(SYSTEMS["han"].config, SMALL | {"dim": 16, "dropout": 0.5})
 READINGS = {
     f"{field}={value}": override(ModelConfig(), SMALL | {"dim": 16, field: value})
     for field, values in {
@@ -50,22 +28,11 @@ READINGS = {
     }.items()
     for value in values
 }  # fmt: skip
-SEEDS = [3, 0]
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
 def store() -> FeatureStore:
     return mixed_store()
-
-
-def distance(a: nn.Module, b: nn.Module) -> float:
-    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
-    return max((x - y).abs().max().item() for x, y in pairs)
-
-
-def separate(config: Config, recipe: TrainConfig, store: FeatureStore, seeds: list[int]) -> list:
-    return [train(config, override(recipe, {"seed": seed}), store) for seed in seeds]
 
 
 # --- equal to separate runs ---
@@ -158,228 +125,6 @@ def test_training_with_dropout_ends_where_separate_runs_end(store: FeatureStore)
     assert difference.abs().max() < 0.01 * last.mean()
     again = train_seeds(DROPPING, recipe, store, seeds)
     assert [run.history[-1]["loss"] for run in again] == last[0].tolist()  # a function of the seeds
-
-
-# --- seeds stay apart ---
-
-
-def test_a_seed_does_not_notice_the_others(store: FeatureStore) -> None:
-    config, recipe = STILL["cmpie"], TrainConfig(epochs=2, batch_size=8)
-    (alone,) = train_seeds(config, recipe, store, [4])
-    crowd = train_seeds(config, recipe, store, [1, 4])
-    assert distance(alone.model, crowd[1].model) < 1e-4
-    assert distance(alone.model, crowd[0].model) > 1e-2
-
-
-def test_a_seed_that_diverges_spoils_no_other(store: FeatureStore) -> None:
-    stack = Stack.of([new_model(STILL["han"], seed) for seed in range(3)], CPU)
-    with torch.no_grad():
-        stack.params["head.classifier.weight"][1] = torch.nan
-    stepper = Stepper(stack, store.train, TrainConfig(batch_size=16), cuda_graph=False)
-    losses = stepper.epoch([0, 1, 2], 0)["loss"]
-    assert losses.isfinite().tolist() == [True, False, True]
-    for name, p in stack.params.items():
-        assert p[[0, 2]].isfinite().all(), name
-
-
-def test_each_seed_reads_the_order_of_its_own_run() -> None:
-    batches = epoch_batches([7, 2], epoch=3, videos=11, size=4)
-    assert batches.shape == (2, 2, 4)
-    for s, seed in enumerate([7, 2]):
-        with own_randomness(epoch_seed(seed, 3), CPU):
-            assert batches[:, s].flatten().tolist() == torch.randperm(11)[:8].tolist()
-
-
-def test_best_epochs_are_chosen_by_seed(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With these scores, seed 0 is best after epoch 3 (a tie: the later), seed 1 after epoch 1."""
-
-    def run(types: list[list[float]]) -> list[Run]:
-        epochs = iter(torch.tensor(types, dtype=torch.float64))
-        monkeypatch.setattr(
-            "cmpie_lite.training.seeds.score_seeds", lambda *_: {"segment_type": next(epochs)}
-        )
-        return train_seeds(STILL["ave"], TrainConfig(epochs=len(types), batch_size=16), store, [0, 1])
-
-    chosen = run([[0.1, 0.9], [0.5, 0.1], [0.5, 0.8], [0.2, 0.3]])
-    assert [r.best_epoch for r in chosen] == [3, 1]
-    assert distance(chosen[0].model, run([[0, 0]] * 3)[0].model) == 0
-    assert distance(chosen[1].model, run([[0, 0]])[1].model) == 0
-    assert distance(chosen[0].model, run([[0, 0]] * 2)[0].model) > 0
-
-
-def test_returned_models_are_those_of_the_best_epoch(store: FeatureStore) -> None:
-    for run in train_seeds(STILL["ave"], TrainConfig(epochs=3, learning_rate=3e-3), store, SEEDS):
-        scores = evaluate(run.model, store.val).as_dict()
-        assert {n: run.history[run.best_epoch - 1][n] for n in scores} == pytest.approx(scores, abs=1e-9)
-
-
-def test_ties_go_to_the_later_epoch(store: FeatureStore) -> None:
-    runs = train_seeds(STILL["han"], TrainConfig(epochs=3, learning_rate=1e-12), store, [0, 1])
-    assert [run.best_epoch for run in runs] == [3, 3]
-
-
-def test_choose_takes_each_seed_by_itself() -> None:
-    new, old = torch.ones(3, 2, 2), torch.zeros(3, 2, 2)
-    chosen = choose(torch.tensor([True, False, True]), new, old)
-    assert chosen[:, 0, 0].tolist() == [1, 0, 1]
-
-
-def test_scores_of_seeds_are_the_metrics_of_each(store: FeatureStore) -> None:
-    g = torch.Generator().manual_seed(0)
-    n = len(store.val)
-    parts = [
-        Predictions(*(torch.rand(n, *shape, generator=g) for shape in ((25,), (25,), (25,), (10, 2, 25))))
-        for _ in range(3)
-    ]
-    together = score_seeds(Predictions(*(torch.cat(x) for x in zip(*parts, strict=True))), store.val, 3)
-    for s, predictions in enumerate(parts):
-        expected = score(predictions, store.val).as_dict()
-        assert {name: x[s].item() for name, x in together.items()} == pytest.approx(expected, abs=1e-12)
-
-
-# --- flags ---
-
-
-class Watch(TorchDispatchMode):
-    """Records the operations that make the host wait, or give shapes that depend on data."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waits: list[str] = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if any(
-            word in str(func) for word in ("_local_scalar_dense", "nonzero", "is_nonzero", "masked_select")
-        ):
-            self.waits.append(str(func))
-        return func(*args, **(kwargs or {}))
-
-
-@pytest.mark.parametrize("config", STILL.values(), ids=STILL)
-def test_nothing_inside_an_epoch_waits_for_the_device(config: Config, store: FeatureStore) -> None:
-    stack = Stack.of([new_model(config, seed) for seed in (0, 1)], CPU)
-    stepper = Stepper(stack, store.train, TrainConfig(batch_size=16), cuda_graph=False)
-    with Watch() as watch:
-        losses = stepper.epoch([0, 1], 0)
-    assert watch.waits == []
-    with watch:
-        losses["loss"].tolist()
-        losses["loss"][0].item()
-    assert watch.waits  # the watch sees what it is there to see
-
-
-class Expansions(TorchDispatchMode):
-    """Records matrices that are laid out once more for every video."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.shapes: list[tuple[int, ...]] = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        once_more = func is torch.ops.aten.expand.default and result.numel() > args[0].numel()
-        if once_more and result.shape[-2:] == args[0].shape[-2:]:
-            self.shapes.append(tuple(result.shape))
-        return result
-
-
-@pytest.mark.parametrize("config", STILL.values(), ids=STILL)
-def test_weights_are_not_laid_out_anew_for_every_video(config: Config, store: FeatureStore) -> None:
-    """What a stacked product does to its weights where its input is strided; values would be the same."""
-    stack = Stack.of([new_model(config, seed) for seed in (0, 1)], CPU)
-    stepper = Stepper(stack, store.train, TrainConfig(batch_size=13), cuda_graph=False)
-    with Expansions() as expansions:
-        stepper.eager_step()
-    matrices = {tuple(p.shape[-2:]) for p in stack.params.values() if p.ndim >= 3}
-    matrices |= {shape[::-1] for shape in matrices}
-    assert not [shape for shape in expansions.shapes if shape[-2:] in matrices]
-
-
-def test_adam_is_fused(store: FeatureStore) -> None:
-    stepper = Stepper(
-        Stack.of([new_model(STILL["han"], 0)], CPU), store.train, TrainConfig(), cuda_graph=False
-    )
-    assert stepper.optimizer.defaults["fused"]
-
-
-@pytest.mark.parametrize(("precision", "bound"), [("tf32", 1e-6), ("bfloat16", 5e-3)])
-def test_precisions_reproduce_the_eager_loop(precision: str, bound: float, store: FeatureStore) -> None:
-    """TF32 does nothing on a CPU; bfloat16 rounds to 8 bits: an epoch's losses stay within 0.005 nats."""
-    recipe, config = TrainConfig(epochs=1, batch_size=16), STILL["cmpie"]
-    runs = train_seeds(config, override(recipe, {"precision": precision}), store, SEEDS)
-    gaps = [
-        abs(ours.history[0]["loss"] - alone.history[0]["loss"])
-        for ours, alone in zip(runs, separate(config, recipe, store, SEEDS), strict=True)
-    ]
-    assert max(gaps) < bound
-    assert (max(gaps) > 1e-6) == (precision == "bfloat16")  # the flag does something
-    assert all(p.dtype == torch.float32 for run in runs for p in run.model.parameters())
-    assert torch.get_float32_matmul_precision() == "highest"  # and is taken back
-
-
-COMPILED = """
-import functools, torch
-from cmpie_lite.config import TrainConfig
-from cmpie_lite.systems.rows import SYSTEMS
-from cmpie_lite.support.fields import override
-from cmpie_lite.training.seeds import train_seeds
-from tests.making import mixed_store
-calls, real = [], torch.compile
-def traced(f, **options):
-    calls.append(f.__name__)
-    return real(f, backend="eager", fullgraph=True, **options)
-torch.compile = traced
-torch.set_num_threads(1)
-config = override(SYSTEMS["han"].config, {"dim": 16, "ffn_dim": 16, "dropout": 0.0})
-recipe = TrainConfig(epochs=1)
-plain = train_seeds(config, recipe, mixed_store(), [0, 1])
-compiled = train_seeds(config, override(recipe, {"compile": True}), mixed_store(), [0, 1])
-def distance(a, b):
-    return max((x - y).abs().max().item() for x, y in zip(a.state_dict().values(), b.state_dict().values()))
-print(calls, max(distance(a.model, b.model) for a, b in zip(plain, compiled)))
-"""
-
-
-def test_compiled_steps_reproduce_eager_ones() -> None:
-    """One graph, without breaks, over all seeds. The code generator, which takes minutes, is left out.
-
-    In a process of its own: the compiler cannot trace through the type checks that tests run under.
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", COMPILED], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    calls, gap = done.stdout.split("] ")
-    assert calls == "['losses'"
-    assert float(gap) < 1e-4
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
-@pytest.mark.parametrize("compile_", [False, True])
-def test_recorded_steps_reproduce_the_eager_loop(precision: str, compile_: bool, store: FeatureStore) -> None:
-    config, recipe = STILL["cmpie"], TrainConfig(epochs=3, batch_size=16)
-    fast = override(recipe, {"precision": precision, "compile": compile_})
-    runs = train_seeds(config, fast, store, SEEDS, device="cuda", cuda_graph=True)
-    alone = [train(config, override(recipe, {"seed": s}), store, device="cuda") for s in SEEDS]
-    bound = 1e-4 if precision == "float32" else 2e-2
-    for ours, expected in zip(runs, alone, strict=True):
-        assert distance(ours.model, expected.model) < bound
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_recorded_dropout_is_new_at_each_step(store: FeatureStore) -> None:
-    stack = Stack.of([new_model(DROPPING, 0)] * 2, torch.device("cuda"))
-    recipe = TrainConfig(batch_size=16, learning_rate=1e-12)
-    stepper = Stepper(stack, store.train.to("cuda"), recipe, cuda_graph=True)
-    losses = []
-    for _ in range(3):
-        stepper.total.zero_()
-        stepper.step()
-        losses += stepper.total.sum(1).tolist()
-    assert len(set(losses)) == 6
 
 
 # --- what is refused, what is left alone ---

@@ -21,7 +21,8 @@ from cmpie_lite.decoding import Predictions
 from cmpie_lite.experiments.record import RECORD, read_record, write_record
 from cmpie_lite.experiments.run_files import read_predictions, write_predictions
 from cmpie_lite.training.checkpoint import BEST, read_checkpoint, write_checkpoint
-from tests.making import record, some_store, write_store
+from tests.making import some_store, write_store
+from tests.making_reports import record
 
 READS = 20_000
 READERS = 2
