@@ -96,7 +96,7 @@ def render_set(
         path = videos / f"{feature_name(video)}.mp4"
         if not path.is_file():
             render_clip(path, scene, size=size, fps=fps, seed=seed, look=look)
-    sweep(videos)
+    sweep(videos, out / "annotations")
     return everything
 
 
