@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
+import delivery
 import pandas as pd
 import pytest
+import references
+import sharing
 from pybtex.database import Entry, Person
 
+from book.tools import audit, check_links, citation, headline
+from cmpie_lite.results.report_form import split_of
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-
-import delivery  # noqa: E402
-import references  # noqa: E402
-import sharing  # noqa: E402
-
-from book.tools import audit, check_links, citation, headline  # noqa: E402
-from cmpie_lite.results.report_form import split_of  # noqa: E402
-
 HEAD = """<html><head>
 <meta name="viewport" content="a" /><meta name="viewport" content="b"/>
 <link href="../_static/a.css?digest=1" rel="stylesheet" />

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from cmpie_lite.events import run_bounds, run_starts
 from cmpie_lite.labels import NUM_SEGMENTS
 
 Bools = npt.NDArray[np.bool_]
@@ -34,11 +36,11 @@ def all_rolls() -> Bools:
 @lru_cache(maxsize=1)
 def roll_counts() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Of all rolls: number of runs, first onset, and how many runs last d seconds (2**T, T + 1)."""
-    padded = np.pad(all_rolls().astype(int), ((0, 0), (1, 1)))
+    rolls = torch.from_numpy(all_rolls())[..., None]  # (2**T, T, 1)
+    onset, offset = run_bounds(rolls)
+    starts = run_starts(rolls)
     durations = np.zeros((NUM_ROLLS, NUM_SEGMENTS + 1), int)
-    for roll, steps in enumerate(np.diff(padded, axis=1)):
-        lengths = np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
-        np.add.at(durations[roll], lengths, 1)
+    np.add.at(durations, (starts.nonzero()[:, 0].numpy(), (offset - onset)[starts].numpy()), 1)
     return durations.sum(1), all_rolls().argmax(1), durations
 
 
