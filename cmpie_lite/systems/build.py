@@ -14,6 +14,7 @@ from cmpie_lite.config import ModelConfig
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.model import CMPIE
 from cmpie_lite.support.fields import override
+from cmpie_lite.support.text import shown
 from cmpie_lite.systems.ave import AVE, AVEConfig
 from cmpie_lite.systems.avsdn import AVSDN, AVSDNConfig
 from cmpie_lite.systems.cm_cs import CMCS, CMCSConfig
@@ -86,3 +87,15 @@ def config_from_facts(facts: Mapping[str, Any]) -> Config:
     if missing := sorted(asdict(config).keys() - fields.keys()):
         raise ConfigError(f"{name} without {', '.join(missing)}: expected every field, as it was written.")
     return config
+
+
+def unlike(part: str, here: Any, wanted: Any) -> list[str]:
+    """What a run's facts say otherwise than those wanted, in words; the number of epochs may differ."""
+    if not isinstance(wanted, dict):
+        return [] if here == wanted else [f"its {part} is {shown(here)}, this run's {shown(wanted)}"]
+    here = of_now(here)
+    return [
+        f"its {part} has {key} = {shown(here.get(key))}, this run's {shown(wanted.get(key))}"
+        for key in sorted(here.keys() | wanted.keys())
+        if key != "epochs" and here.get(key) != wanted.get(key)
+    ]

@@ -21,9 +21,9 @@ from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.errors import CheckpointError, DataError
 from cmpie_lite.support.reading import look, read_bytes
 from cmpie_lite.support.tensor_files import check_state, digest, tensors_in, write_tensors
-from cmpie_lite.support.text import shown
+from cmpie_lite.support.text import clipped, shown
 from cmpie_lite.support.typed import conform, load_json
-from cmpie_lite.systems.build import Config, config_to_facts, of_now, signature
+from cmpie_lite.systems.build import Config, config_to_facts, signature, unlike
 
 FORMAT: Final = "cmpie_lite checkpoint 2"
 LAST: Final = "last.safetensors"
@@ -223,13 +223,9 @@ def resume(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, fac
     epochs = facts["recipe"]["epochs"]
     there: Mapping[str, Any] = saved
     for part, wanted in facts.items():
-        here = there[part]
-        if isinstance(wanted, dict):
-            wanted, here = {**wanted, "epochs": 0}, {**of_now(here), "epochs": 0}
-        if wanted != here:
+        if differences := unlike(part, there[part], wanted):
             raise CheckpointError(
-                f"{folder} holds another run: its {part} is {there[part]}, this run's is "
-                f"{dict(facts)[part]}. Choose another folder."
+                f"{folder} holds another run: {clipped('; '.join(differences), 600)}. Choose another folder."
             )
     if len(saved["history"]) > epochs:
         raise CheckpointError(
