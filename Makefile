@@ -6,7 +6,7 @@ LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
 NOTEBOOKS := $(filter-out notebooks/out.ipynb,$(wildcard notebooks/*.ipynb))
-PARAMETERISED := notebooks/train.ipynb notebooks/table1.ipynb notebooks/table2.ipynb
+PARAMETERISED := $(addprefix notebooks/,train.ipynb table1.ipynb table2.ipynb when_it_helps.ipynb)
 CHAPTERS := $(filter-out $(PARAMETERISED),$(NOTEBOOKS))
 
 # Threads that wait asleep: on a machine that does other work too, spinning ones made a training step 6 times as long.
