@@ -212,10 +212,6 @@ def add_words(top: argparse.ArgumentParser) -> None:
     top.add_argument("--test-videos", type=int, default=default.test_videos)
     top.add_argument("--seeds", type=int, nargs="+", default=list(default.seeds))
     top.add_argument("--preset", default=default.preset, help=f"size of LLP-sim: {', '.join(SIZES)}")
-    top.add_argument("--workers", type=int, default=0, help="local processes; default: one per core")
-    top.add_argument("--scheduler", default="", help="address of a running Dask scheduler, tcp://host:8786")
-    top.add_argument("--together", action="store_true", help="all seeds of a row at once, in this process")
-    top.add_argument("--report", type=Path, help="where the report goes; default: when_it_helps.json in out")
 
 
 def run(options: argparse.Namespace, overrides: Mapping[str, Any], command: str) -> int:

@@ -46,6 +46,8 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
         command.add_argument("--precision", default=DEFAULTS.precision, help="float32, tf32 or bfloat16")
         add_set(command, "override config or recipe fields")
         command.add_argument("--output-dir", default="", help="of runs and reports; default: out")
+    for command in (words["grid"], words["controlled"]):
+        run_words(command)
     for command in (words["train"], words["controlled"]):
         add_set(command, "fields of LLP-sim (SimConfig)", "--knobs")
     for command in (words["train"], words["evaluate"], words["grid"]):
@@ -56,6 +58,15 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
     for command in words.values():
         command.add_argument("--device", default=DEFAULTS.device, help="auto, cpu, cuda, cuda:1 ...")
     return top
+
+
+def run_words(words: argparse.ArgumentParser) -> None:
+    """Add how many runs are made, and where their report goes."""
+    words.add_argument("--workers", type=int, default=0, help="local processes; default: one per core")
+    words.add_argument("--scheduler", default="", help="address of a running Dask scheduler, tcp://host:8786")
+    words.add_argument("--together", action="store_true", help="all seeds of a row at once, in this process")
+    place = "where the report goes, such as book/results/table2.json; default: in out"
+    words.add_argument("--report", type=Path, help=place)
 
 
 def train_words(words: argparse.ArgumentParser) -> None:
