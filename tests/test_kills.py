@@ -30,8 +30,8 @@ from data_fetch.extract.videos import extract_many
 from data_fetch.pack.store import pack
 from data_fetch.render.clips import render_set
 from tests.making import ROOT, TINY, files_of, make_annotations, tiny_store
-from tests.test_extract import TINY as TINY_RECIPE
-from tests.test_pack import all_ids, write_layout
+from tests.making_media import TINY as TINY_RECIPE
+from tests.making_packs import all_ids, write_layout
 
 Work = Callable[[Path], Any]  # from a folder of inputs to what makes an output folder
 MOMENTS = ("fsync", "replace", "rename", "link")  # of `os`: a file reaches the disk, or takes its place
