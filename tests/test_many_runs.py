@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cmpie_lite.data.store import FeatureStore
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments import run_many as many_runs
 from cmpie_lite.experiments.run_many import GridError, finished, run_grid, run_job
 from cmpie_lite.experiments.run_one import run_experiment
@@ -174,3 +174,12 @@ def test_a_test_split_that_cannot_be_scored_is_said_before_training(
     with pytest.raises(DataError, match="dense labels"):
         run_experiment(job, FeatureStore(store.train, store.val, blind, source="blind"))
     assert not list(tmp_path.iterdir())
+
+
+def test_seeds_train_together_where_asked_and_a_device_elsewhere_is_not_looked_for_here() -> None:
+    """A laptop without a GPU may send work for one; here the same device is refused."""
+    assert many_runs.seeds_together("cpu", "", True)
+    assert not many_runs.seeds_together("cpu", "", False)
+    assert not many_runs.seeds_together("cuda:99", "tcp://elsewhere:8786", False)
+    with pytest.raises(ConfigError, match="cuda:99"):
+        many_runs.seeds_together("cuda:99", "", False)

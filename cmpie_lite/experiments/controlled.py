@@ -30,7 +30,7 @@ from cmpie_lite.errors import DataError
 from cmpie_lite.experiments.knobs import QUESTIONS, ControlledSettings, levels_of
 from cmpie_lite.experiments.record import RunRecord
 from cmpie_lite.experiments.run_files import model_of, read_predictions
-from cmpie_lite.experiments.run_many import run_grid
+from cmpie_lite.experiments.run_many import run_grid, seeds_together
 from cmpie_lite.experiments.settings import Settings, known_fields, open_data, output_folder, run_folder
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.analysis import BEHAVIOUR, analyse, behaviour
@@ -72,13 +72,12 @@ def run_condition(
     rows = {name: [replace(job, knobs=knobs) for job in jobs] for name, jobs in settings.rows().items()}
     jobs = [job for group in rows.values() for job in group]
     store = open_data(jobs[0])
-    alone = check_device(settings.device).type == "cuda" and not settings.scheduler
     records = run_grid(
         jobs,
         store,
         workers=settings.workers,
         scheduler=settings.scheduler,
-        together=settings.together or alone,
+        together=seeds_together(settings.device, settings.scheduler, settings.together),
         progress=progress,
     )
     ids = store.test.ids[:SEEN_VIDEOS]

@@ -22,7 +22,7 @@ from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments.readings import effects_of, reading_jobs
 from cmpie_lite.experiments.record import RunRecord
 from cmpie_lite.experiments.run_files import video_scores
-from cmpie_lite.experiments.run_many import run_grid
+from cmpie_lite.experiments.run_many import run_grid, seeds_together
 from cmpie_lite.experiments.settings import (
     RunSettings,
     Settings,
@@ -37,7 +37,6 @@ from cmpie_lite.results.report_files import check_report, read_report, write_rep
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import about, caution, changes, make_report
 from cmpie_lite.results.score_tables import behaviour_table, interval_table, score_table
-from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.fields import require
 from cmpie_lite.systems.rows import configs, controls, systems_of
 
@@ -147,14 +146,12 @@ def run_all(
     Raises:
         GridError: runs that failed.
     """
-    here = not settings.scheduler  # with one, the device is another machine's
-    alone = here and check_device(settings.device).type == "cuda"
     records = run_grid(
         jobs,
         store,
         workers=settings.workers,
         scheduler=settings.scheduler,
-        together=settings.together or alone,
+        together=seeds_together(settings.device, settings.scheduler, settings.together),
         progress=progress,
     )
     if store.source != "LLP":

@@ -85,6 +85,14 @@ def finished(job: Settings, store: FeatureStore) -> RunRecord | None:
 # ---------- all runs ----------
 
 
+def seeds_together(device: str, scheduler: str, asked: bool) -> bool:
+    """Whether all seeds of a configuration train at once: where that is asked for, and on a GPU here.
+
+    With a scheduler the device is another machine's, and is not looked for on this one.
+    """
+    return asked or (not scheduler and check_device(device).type == "cuda")
+
+
 def run_grid(
     jobs: Sequence[Settings],
     store: FeatureStore,

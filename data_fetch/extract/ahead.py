@@ -34,7 +34,7 @@ def extract_ahead(
     Args:
         networks: those of the recipe.
         recipe: where in a file to begin, and what to do without sound.
-        together: videos that pass through the networks at once; twice as many are decoded ahead.
+        together: videos that pass through the networks at once; twice as many more are decoded ahead.
     """
     left = iter(paths)
     waiting: deque[tuple[Path, Future[Clip]]] = deque()
