@@ -33,7 +33,7 @@ class ModelConfig:
     # --- what the paper leaves open (default first) ---
     front_end: Literal["han", "mlp"] = "han"  # project, join, project; or join, then an MLP
     sa_axis: Literal["segment", "global", "channel", "both"] = "segment"  # what a weight is for, from what
-    sa_squeeze: Literal["mean", "sum", "standardised"] = "mean"  # "average" in the text, sum in Eq. 4
+    sa_squeeze: Literal["standardised", "mean", "sum"] = "standardised"  # text: "average"; Eq. 4: a sum
     sa_layers: int = 2  # linear layers of phi; ReLU between, Sigmoid last
     sa_reduction: int = 2  # hidden width of phi = width // sa_reduction (sa_axis="global" has its own, 16)
     sa_sharing: Literal["shared", "per_modality"] = "shared"  # one phi (as Eq. 4 and 5 print it) or two

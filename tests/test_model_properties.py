@@ -16,7 +16,7 @@ from tests.making_models import SMALL, build, inputs
 READINGS = {
     "front_end": ("mlp",),
     "sa_axis": ("global", "channel", "both"),
-    "sa_squeeze": ("sum", "standardised"),
+    "sa_squeeze": ("mean", "sum"),
     "sa_layers": (1, 3),
     "sa_reduction": (1, 5),
     "sa_sharing": ("per_modality",),

@@ -20,7 +20,7 @@ from tests.making_seeds import CPU, DROPPING, SEEDS, SMALL, STILL, distance, sep
 READINGS = {
     f"{field}={value}": override(ModelConfig(), SMALL | {"dim": 16, field: value})
     for field, values in {
-        "sa_axis": ("global", "both"), "sa_squeeze": ("sum", "standardised"), "sa_layers": (3,),
+        "sa_axis": ("global", "both"), "sa_squeeze": ("mean", "sum"), "sa_layers": (3,),
         "sa_sharing": ("per_modality",), "sa_input": ("raw", "aggregated"), "han_sharing": ("one",),
         "cma_concat": ("features",), "cma_form": ("residual", "projected", "printed"),
         "cma_sharing": ("modality", "per_modality"), "front_end": ("mlp",), "streams": (1,),

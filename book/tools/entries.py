@@ -54,16 +54,17 @@ ENTRIES: dict[str, Entry] = {
         "Mean or sum before the network?",
         "The text says “the average feature representation is computed”; Eq. 4 prints a sum.",
         {
-            "mean": "Average.",
+            "standardised": "The average, then zero mean and unit variance over the inputs of φ. The second "
+            "step is not printed; it repairs the mean's size.",
+            "mean": "Average, and nothing else.",
             "sum": "Sum, over whatever `sa_axis` averages: by default the D channels. Eq. 4's own sum, over "
             'T, is `{"sa_axis": "global", "sa_squeeze": "sum"}`.',
-            "standardised": "The average, then zero mean and unit variance over the inputs of φ. Not "
-            "printed; it repairs the mean's size.",
         },
         "Mean and sum differ by a constant factor, which the first linear layer can absorb; the mean is the "
-        "word. After a projection the mean of hundreds of signed channels is almost nothing, and φ answers "
-        "with its biases: nearly one gate for all clips. "
-        "[Chapter 3](../notebooks/03_segment_attention.ipynb) shows it.",
+        "word. But after a projection the mean of hundreds of signed channels is almost nothing, and φ answers "
+        "with its biases: nearly one gate for all clips, which is not what the text says SA does. "
+        "[Chapter 3](../notebooks/03_segment_attention.ipynb) shows it. Standardised, the average has the "
+        "size that φ is initialised for, and the gate follows the clip.",
     ),
     "sa_layers": Entry(
         "How many linear layers has φ?",

@@ -22,8 +22,8 @@ class SimConfig:
     num_test: int = 400  # videos
     seed: int = 0  # of labels, prototypes and features
     # --- difficulty ---
-    audio_signal: float = 10.5  # norm of a class's evidence in the audio latent
-    visual_signal: float = 9.8  # and in the visual latent
+    audio_signal: float = 9.6  # norm of a class's evidence in the audio latent
+    visual_signal: float = 6.4  # and in the visual latent
     gain_spread: float = 0.3  # standard deviation of the log of an instance's strength
     audio_faint: float = 0.1  # probability that an event is hardly heard
     visual_faint: float = 0.2  # probability that an event is hardly seen
@@ -42,7 +42,7 @@ class SimConfig:
     corrupt: float = 0.0  # share of segments, of each modality by itself, that are spoilt
     corrupt_kind: Literal["noise", "gap"] = "noise"  # three times the noise, or nothing to hear or see
     shared: float = 0.0  # share of an event's evidence that is one instance, the same in both modalities
-    private: float = 0.0  # share of the visual latent that only the 2D, or only the 3D encoder sees
+    private: float = 0.5  # share of the visual latent that only the 2D, or only the 3D encoder sees
     background_memory: float = 1.0  # correlation of the background from one second to the next
     noise_memory: float = 0.0  # correlation of what changes, from one second to the next
 
