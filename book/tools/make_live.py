@@ -28,7 +28,7 @@ from cmpie_lite.training.evaluate import evaluate
 from cmpie_lite.training.loop import train
 
 FOLDER = ROOT / "book" / "_static" / "live"
-CONFIG = ModelConfig(dim=64, ffn_dim=64)
+CONFIG = ModelConfig(dim=64, ffn_dim=64, sa_squeeze="mean")  # the paper's word for what SA reads
 RECIPE = TrainConfig(epochs=12, batch_size=32, learning_rate=1e-3)
 CLIPS = {"train": 4000, "val": 300, "test": 1000}
 WINDOW = "CMPIE_LIVE"  # the page's global variable
