@@ -12,8 +12,8 @@ from cmpie_lite.support.fields import check_fields, require
 class SimConfig:
     """Sizes, difficulty and knobs of LLP-sim. Strengths are in standard deviations of a video's background.
 
-    A knob at its default changes nothing. Each draws from a stream of its own per video, so that turning one
-    leaves everything else in a video as it was (`heard_only` redraws a video's events).
+    Each knob draws from a stream of its own per video, so that turning one leaves everything else in a video
+    as it was (`heard_only` redraws a video's events).
     """
 
     # --- sizes ---
