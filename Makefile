@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH"
+COLAB := .venv-colab
+COLAB_PYTHON ?= python3.12
 NOTEBOOKS := $(filter-out notebooks/out.ipynb,$(wildcard notebooks/*.ipynb))
 PARAMETERISED := $(addprefix notebooks/,train.ipynb table1.ipynb table2.ipynb when_it_helps.ipynb)
 CHAPTERS := $(filter-out $(PARAMETERISED),$(NOTEBOOKS))
@@ -13,7 +15,7 @@ CHAPTERS := $(filter-out $(PARAMETERISED),$(NOTEBOOKS))
 export OMP_WAIT_POLICY ?= PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint unit nbval notebooks address book landing check-book live print bench gpu clean
+.PHONY: help setup reproduce test lint unit nbval notebooks address book landing check-book live print bench gpu colab clean
 
 help: ## print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -82,5 +84,16 @@ bench: $(READY) ## the benchmarks: ratios measured in one run
 gpu: $(READY) ## everything that waits for a GPU, in the order of its worth: make gpu OUT=folder MINUTES=9
 	$(RUN) python -m tests.benchmarks.gpu_run --out "$(or $(OUT),out/gpu_reports)" --minutes $(or $(MINUTES),9)
 
+$(COLAB)/.ready:
+	@echo "Setting up $(COLAB), about 2 GB: what Colab has that the notebooks use, with $(COLAB_PYTHON). This takes a few minutes."
+	@$(COLAB_PYTHON) -m venv $(COLAB)
+	@$(COLAB)/bin/python -m pip install --quiet torch==2.13.0 numpy pandas matplotlib seaborn tqdm ipywidgets==7.7.1 ipykernel papermill \
+		'dask[distributed]' cryptography
+	@$(COLAB)/bin/python -m pip download --quiet --dest $(COLAB)/wheels jaxtyping safetensors av setuptools
+	@touch $@
+
+colab: $(READY) $(COLAB)/.ready ## run every notebook as on Colab: alone in an empty folder, installed by its first cell
+	$(RUN) python -m tests.notebooks.colab --python $(COLAB)/bin/python --wheels $(COLAB)/wheels
+
 clean: ## remove what the other targets made, .venv too
-	rm -rf $(VENV) _build out notebooks/out.ipynb .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COLAB) _build out notebooks/out.ipynb .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -61,7 +61,9 @@ def test_a_grid_may_be_sent_to_a_device_that_this_machine_lacks(
         return []
 
     monkeypatch.setattr(grid, "run_grid", run_grid)
-    monkeypatch.setattr(run_many, "check_device", lambda _: pytest.fail("this machine was asked for its devices"))
+    monkeypatch.setattr(
+        run_many, "check_device", lambda _: pytest.fail("this machine was asked for its devices")
+    )
     settings = grid_settings({"device": "cuda:7", "scheduler": "tcp://gpu:8786"})
     assert {job.device for job in settings.jobs()} == {"cuda:7"}
     assert grid.run_all([], store, settings, False) == ([], None)

@@ -61,8 +61,8 @@ ENTRIES: dict[str, Entry] = {
             'T, is `{"sa_axis": "global", "sa_squeeze": "sum"}`.',
         },
         "Mean and sum differ by a constant factor, which the first linear layer can absorb; the mean is the "
-        "word. But after a projection the mean of hundreds of signed channels is almost nothing, and φ answers "
-        "with its biases: nearly one gate for all clips, which is not what the text says SA does. "
+        "word. But after a projection the mean of hundreds of signed channels is almost nothing, and φ "
+        "answers with its biases: nearly one gate for all clips, which is not what the text says SA does. "
         "[Chapter 3](../notebooks/03_segment_attention.ipynb) shows it. Standardised, the average has the "
         "size that φ is initialised for, and the gate follows the clip.",
     ),

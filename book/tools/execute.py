@@ -43,7 +43,10 @@ if "google.colab" in sys.modules or os.environ.get("COLAB_RELEASE_TAG"):
     book = ["--no-deps", "git+{url}"]
     pip = [sys.executable, "-m", "pip", "install", "-q"]
     for wanted in filter(None, (missing, book)):
-        subprocess.run(pip + wanted, check=True)\
+        if subprocess.run(pip + wanted).returncode:
+            raise RuntimeError(
+                f"pip could not install {{wanted[-1]}}: check the network, then run this cell again"
+            )\
 """
 
 NO_ADDRESS = """\

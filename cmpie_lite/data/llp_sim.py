@@ -33,8 +33,8 @@ from cmpie_lite.support.fields import override
 SOURCE: Final = "LLP-sim"
 
 SMALL: Final = SimConfig()
-# With sixteen times the videos HAN needs weaker signals for the same scores. These are the strengths that it was
-# fitted with when both visual encoders saw one latent, 5.1 and 6.0, lowered as the small size's were.
+# With sixteen times the videos HAN needs weaker signals for the same scores. These are the strengths that
+# were fitted when both visual encoders saw one latent, 5.1 and 6.0, lowered as the small size's were.
 FULL: Final = SimConfig(num_train=10000, num_val=649, num_test=1200, audio_signal=4.7, visual_signal=3.9)
 # Sizes of LLP-sim. "smoke" is for tests of the plumbing: its scores mean nothing.
 SIZES: Final[dict[str, SimConfig]] = {

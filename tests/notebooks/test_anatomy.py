@@ -6,7 +6,9 @@ import ast
 import importlib.util
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 from chapters import CHAPTERS, EXERCISE, ROOT, cells, markdown, run_with_solutions
@@ -102,9 +104,29 @@ def test_the_first_code_cell_is_the_setup(path: Path) -> None:
     assert not any("setup" in cell["tags"] for cell in others)
 
 
+def runs_well(calls: list[list[str]], code: int = 0) -> Callable[[list[str]], CompletedProcess[bytes]]:
+    """A stand-in for `subprocess.run`, which lists what it is asked for and runs nothing."""
+
+    def run(command: list[str]) -> CompletedProcess[bytes]:
+        calls.append(command)
+        return CompletedProcess(command, code)
+
+    return run
+
+
+def test_a_failed_install_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subprocess.run", runs_well([], code=1))
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    what = (
+        r"could not install git\+https://github.com/owner/name: check the network, then run this cell again"
+    )
+    with pytest.raises(RuntimeError, match=what):
+        exec(setup_cell("https://github.com/owner/name"), {})
+
+
 def test_the_setup_cell_leaves_torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[list[str]] = []
-    monkeypatch.setattr("subprocess.run", lambda command, check: calls.append(command))
+    monkeypatch.setattr("subprocess.run", runs_well(calls))
     monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
     exec(setup_cell("https://github.com/owner/name"), {})
     assert calls == []
@@ -125,7 +147,7 @@ def test_the_setup_cell_installs_what_this_notebook_needs_besides(monkeypatch: p
     assert first["metadata"]["needs"] == ["av"]
     assert first["source"] == setup_cell(repository()["url"], ["av"])
     calls: list[list[str]] = []
-    monkeypatch.setattr("subprocess.run", lambda command, check: calls.append(command))
+    monkeypatch.setattr("subprocess.run", runs_well(calls))
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
     there = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "av" else there(name))
