@@ -23,7 +23,7 @@ from book.tools.address import set_address
 from book.tools.execute import NOTEBOOKS
 from book.tools.project import ROOT
 
-QUICK = {"preset": "smoke", "epochs": "1", "overrides": "{dim: 16}"}
+QUICK = {"preset": "smoke", "epochs": "1", "overrides": '{"dim": 16}'}
 GRID = QUICK | {"seeds": "1", "workers": "2"}
 # What papermill hands to notebooks that train: the plumbing at its smallest. The others run as they stand.
 PARAMETERS: Mapping[str, Mapping[str, str]] = {
@@ -31,7 +31,7 @@ PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "table1": GRID,
     "table2": GRID,
     "when_it_helps": GRID
-    | {"stored": "", "study": "[corrupt]", "systems": "[han, cmpie]", "test_videos": "20"},
+    | {"stored": "", "study": '["corrupt"]', "systems": '["han", "cmpie"]', "test_videos": "20"},
 }
 BROUGHT = ("cmpie_lite", "jaxtyping", "safetensors", "av")  # by a first cell; taken away before the next
 
@@ -48,7 +48,8 @@ def published(folder: Path) -> tuple[Path, str]:
 
 def rehearse(name: str, notebooks: Path, python: Path, wheels: Path | None) -> bool:
     """Run one notebook in an empty folder, nothing of the project installed; True where it ran through."""
-    subprocess.run([python, "-m", "pip", "uninstall", "--quiet", "--yes", *BROUGHT], check=True)
+    taken = [python, "-m", "pip", "uninstall", "--quiet", "--yes", *BROUGHT]
+    subprocess.run(taken, check=True, stderr=subprocess.DEVNULL)
     words = [word for pair in PARAMETERS.get(name, {}).items() for word in ("-p", *pair)]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     environment |= {
