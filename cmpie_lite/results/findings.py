@@ -40,13 +40,31 @@ def of_differences(intervals: pd.DataFrame, worse: str = "han") -> str:
     return f"Intervals that leave out zero, of ten, against {title_of(worse)}: {'; '.join(parts)}."
 
 
+def tags(row: pd.Series) -> bool:
+    """Whether a system names what a clip holds and hardly says when, by its row of the table of behaviour."""
+    return bool(max(row.full_audio, row.full_visual) > TAGS or row.timing_event < NEEDED)
+
+
+def of_tagging(behaviour: pd.DataFrame) -> str:
+    """What a reader of scores must know first: which systems only tag, and which one localises best."""
+    tagging = [title_of(str(name)) for name, row in behaviour.iterrows() if tags(row)]
+    best = str(behaviour.timing_event.astype(float).idxmax())
+    if not tagging:
+        return "Every system here places events in time."
+    worth = 100 * float(behaviour.timing_event[best])
+    return (
+        "Scores alone do not show which systems say when. These name classes and hardly do: "
+        f"{', '.join(tagging)}. More than {100 * TAGS:.0f} % of the events of a modality that they predict "
+        f"span the clip, or their timing adds less than {100 * NEEDED:.1f} points of event Type@AV to the same "
+        f"classes in all ten seconds. The timing of {title_of(best)} is worth most, {worth:+.1f} points."
+    )
+
+
 def of_behaviour(behaviour: pd.DataFrame) -> str:
     """Which systems parse and which only tag, by the share of clip-long events and by what timing adds."""
     parts = []
     for name, row in behaviour.iterrows():
-        full = max(row.full_audio, row.full_visual)
-        tags = full > TAGS or row.timing_event < NEEDED
-        does = "tags whole clips rather than parses them" if tags else "places events in time"
+        does = "tags whole clips rather than parses them" if tags(row) else "places events in time"
         parts.append(
             f"{title_of(str(name))} {does}: {100 * row.full_audio:.0f} % of its audible and "
             f"{100 * row.full_visual:.0f} % of its visible events span the clip, and its timing adds "
