@@ -55,8 +55,8 @@ def of_tagging(behaviour: pd.DataFrame) -> str:
     return (
         "Scores alone do not show which systems say when. These name classes and hardly do: "
         f"{', '.join(tagging)}. More than {100 * TAGS:.0f} % of the events of a modality that they predict "
-        f"span the clip, or their timing adds less than {100 * NEEDED:.1f} points of event Type@AV to the same "
-        f"classes in all ten seconds. The timing of {title_of(best)} is worth most, {worth:+.1f} points."
+        f"span the clip, or their timing adds less than {100 * NEEDED:.1f} points of event Type@AV to the "
+        f"same classes in all ten seconds. The timing of {title_of(best)} is worth most, {worth:+.1f} points."
     )
 
 
