@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from book.tools.project import repository
 from cmpie_lite.notebook import explorers as embed
 from cmpie_lite.notebook.charts import attention_maps, curves, weight_bars
 from cmpie_lite.notebook.checks import check, check_same
-from cmpie_lite.notebook.page import environment_footer, example_clip
+from cmpie_lite.notebook.page import environment_footer, example_clip, plot_style
+from cmpie_lite.notebook.style import SMALLEST
 from cmpie_lite.notebook.widgets import attention_widget, weights_widget
 
 # ---------- checks ----------
@@ -112,6 +114,16 @@ def test_figures_show_what_they_are_given(tmp_path: Path) -> None:
     assert lines.axes[0].lines[0].get_ydata().tolist() == [1, 2, 3]
     assert all(figure.get_figwidth() <= 7 for figure in (maps, bars, lines))
     assert drawn(tmp_path / "two.png")[1] == once
+
+
+def test_a_figure_is_an_svg_with_words_and_the_same_again(tmp_path: Path) -> None:
+    plot_style()
+    (_, bars, _), _ = drawn(tmp_path / "one.png")
+    svg = bars._repr_svg_()
+    assert svg == drawn(tmp_path / "two.png")[0][1]._repr_svg_()
+    assert ">segment</text>" in svg
+    assert min(float(size) for size in re.findall(r"font-size: ([\d.]+)px", svg)) >= SMALLEST
+    assert not re.search(r"\n|\d{4}-\d\d-\d\d", svg), "no lines, no date"
 
 
 def test_attention_widget_follows_its_sliders() -> None:

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import delivery
+import figures
 import pandas as pd
 import pytest
 import references
 import sharing
+from matplotlib.colors import to_hex
 from pybtex.database import Entry, Person
 
 from book.tools import audit, check_links, citation, headline
+from cmpie_lite.notebook.page import plot_style
+from cmpie_lite.notebook.style import DARK, INK, new_figure
 from cmpie_lite.results.report_form import split_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,6 +78,29 @@ def test_pictures_load_when_they_come_near(tmp_path: Path) -> None:
     assert found
     lazy = delivery.lazy(found, tmp_path / "page.html")
     assert lazy == '<img loading="lazy" width="768" height="256" alt="a" src="p.png" />'
+
+
+def test_a_figure_takes_its_pages_colours_and_keeps_those_of_a_map() -> None:
+    plot_style()
+    figure = new_figure(1.0)
+    axes = figure.subplots()
+    axes.bar(["0"], [1.0], color=DARK)
+    axes.text(0, 0.5, "on a map", color="white")
+    svg = figures.inlined(figure._repr_svg_(), 'a bar & "one" number')
+    assert svg.startswith('<svg class="drawn" role="img" aria-label="a bar &amp; &quot;one&quot; number"')
+    assert "width=" not in svg.split(">")[0]
+    assert f"fill: light-dark({to_hex(DARK)}, {figures.ON_DARK[0]})" in svg
+    assert "stroke: currentColor" in svg
+    assert INK not in svg
+    assert re.findall(r"fill: #ffffff[^>]*>([^<]*)<", svg) == ["on a map"]
+    used, there = (
+        set(re.findall(r'(?:url\(#|href="#)([\w-]+)', svg)),
+        set(re.findall(r'\bid="([\w-]+)"', svg)),
+    )
+    assert used
+    assert used <= there
+    other = figures.inlined(new_figure(2.0)._repr_svg_(), "another")
+    assert not there & set(re.findall(r'\bid="([\w-]+)"', other))
 
 
 def test_the_root_page_reads_as_the_first_page() -> None:

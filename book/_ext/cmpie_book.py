@@ -3,7 +3,7 @@
 - An equation labelled `eq-4` prints as (4) wherever it stands, and `page#eq-4` is a link that works.
 - A page that holds `<!-- generated: ledger -->` gets the Markdown that `book.tools.ledger.markdown` returns,
   at each build.
-- A notebook cell tagged `live-only` stays out of the page.
+- A notebook cell tagged `live-only` or `setup`, which is for a kernel, stays out of the page.
 - A link to a source file leads to that module's own page in the site (`book.tools.sources`).
 - Buttons that need the book's public address are there only where `_config.yml` states one.
 - An image below `_static/diagram/` is put into the page itself, so that its lines take the theme's colour.
@@ -110,13 +110,13 @@ def linked(text: str, here: str) -> str:
 
 
 def insert_generated(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put in what is generated, and links to source pages; leave out a notebook's cells for live use only."""
+    """Put in what is generated, and links to source pages; leave out a notebook's cells for a kernel only."""
     if not app.env.doc2path(docname).endswith(".ipynb"):
         source[0] = linked(source[0], docname)
         return
     notebook = json.loads(source[0])
     for cell in notebook["cells"]:
-        if "live-only" in cell["metadata"].get("tags", []):
+        if {"live-only", "setup"} & set(cell["metadata"].get("tags", [])):
             cell["metadata"]["tags"].append("remove-cell")
         if cell["cell_type"] == "markdown":
             cell["source"] = linked("".join(cell["source"]), docname)

@@ -8,15 +8,21 @@ after the rest and only on pages with formulas, and deletes what nothing loads.
 from __future__ import annotations
 
 import hashlib
+import html
 import os
 import re
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import tinycss2
 from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import figures
 
 UNUSED = re.compile(r"thebe|togglebutton|toggleHint|toggleOpenOnPrint|design-tabs|sphinx-design", re.I)
 DEAD = (
@@ -149,10 +155,16 @@ def lean(page: str, root: str, style: str, script: str) -> str:
 
 
 def lazy(image: re.Match[str], page: Path) -> str:
-    """A picture that loads when it comes near, with its size where it is a PNG, so that nothing jumps."""
+    """A figure of a notebook becomes part of the page; another picture loads when it comes near.
+
+    A PNG states its size, so that nothing jumps.
+    """
     path = page.parent / image[1]
     if "loading=" in image[0] or not path.is_file():
         return image[0]
+    if path.suffix == ".svg" and path.parent.name == "_images":
+        alt = re.search(r'alt="([^"]*)"', image[0])
+        return figures.inlined(path.read_text("utf8"), html.unescape(alt[1]) if alt else "")
     data = path.read_bytes()[:24]
     known = data.startswith(b"\x89PNG") and not re.search(r'\b(height|style)="', image[0])
     size = ' width="{}" height="{}"'.format(*struct.unpack(">II", data[16:24])) if known else ""

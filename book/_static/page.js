@@ -10,6 +10,14 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   const all = (css) => [...document.querySelectorAll(css)];
+
+  // A long name breaks after an underscore, if it must.
+  all("article code .pre, article table.dataframe th").forEach((name) => {
+    if (name.children.length) return;
+    const parts = name.textContent.split(/(?<=[a-z]_)/);
+    name.replaceChildren(...parts.flatMap((part, n) => (n ? [document.createElement("wbr"), part] : [part])));
+  });
+
   const boxes = "pre, .wide, div.math, div.math mjx-container, article figure, article .diagram, .cell_output > .output, .pst-scrollable-table-container";
 
   // On a narrow screen a formula shrinks a little before it scrolls.

@@ -2,7 +2,7 @@
 (async () => {
   const problems = [], all = (css) => [...document.querySelectorAll(css)];
   const say = (node) => (node.outerHTML || "").slice(0, 120).replace(/\s+/g, " ");
-  const WIDE = 1200, SMALLEST = 9, SHRUNK = 0.6; // pixels of a window; pixels of a letter; a figure's scale at which 10 points are 9 pixels
+  const WIDE = 1200, SMALLEST = 9, SHRUNK = 0.6, SPARE = 3; // pixels of a window; of a letter; a figure's scale at which 10 points are 9 pixels; pixels
   const images = all("img");
   images.forEach((image) => { image.loading = "eager"; });
   await Promise.all(images.map((image) => image.decode().catch(() => null)));
@@ -33,13 +33,20 @@
     else if (innerWidth > WIDE && box.matches("pre, mjx-container, div.math, .ledger")) problems.push(`over the edge of a wide window: ${say(box)}`);
   }
 
+  // A letter's ink stands out of its box a little: without space around it, the edge of a box that scrolls cuts it.
+  for (const box of all("div.math > mjx-container")) {
+    const { top, bottom } = box.getBoundingClientRect();
+    const near = [...box.querySelectorAll("mjx-c:not(mjx-ext mjx-c)")].map((c) => c.getBoundingClientRect()).some((c) => c.height && (c.top < top + SPARE || c.bottom > bottom - SPARE));
+    if (near) problems.push("ink of a formula is cut at its edge: " + box.closest(".math").textContent.slice(0, 60));
+  }
   for (const formula of all("article span.math mjx-math"))
     if (formula.getBoundingClientRect().right > document.querySelector("article").getBoundingClientRect().right + 2) problems.push("cut at the edge: a formula in the text: " + formula.closest(".math").textContent.slice(0, 60));
 
   // Words in pictures can be read.
   for (const text of all("article svg text")) {
     if (!text.textContent.trim() || !text.checkVisibility()) continue;
-    const size = parseFloat(getComputedStyle(text).fontSize) * Math.abs(text.getScreenCTM()?.d ?? 1);
+    const turn = text.getScreenCTM() ?? { a: 1, b: 0 };
+    const size = parseFloat(getComputedStyle(text).fontSize) * Math.hypot(turn.a, turn.b);
     if (size < SMALLEST) problems.push(`letters of ${size.toFixed(1)} pixels in a drawing: ${text.textContent.slice(0, 30)}`);
   }
   for (const image of all("article figure img")) {

@@ -106,9 +106,7 @@ def check_view(browser: Browser, page: Path, width: int, theme: str, axe: str) -
     if theme == "light":
         problems += check_use.check_keyboard(browser) + check_use.check_mouse(browser)
     if width > 1000 and theme == "light":
-        problems += (
-            check_use.check_focus(browser) + check_use.check_ink(browser) + check_use.check_paper(browser)
-        )
+        problems += check_use.check_focus(browser) + check_use.check_paper(browser)
     return problems + complaints(browser.events)
 
 

@@ -1,4 +1,4 @@
-"""What check_site.py does with an open page: keys, mouse, focus, ink at the edge of formulas, paper."""
+"""What check_site.py does with an open page: keys, mouse, focus, paper."""
 
 from __future__ import annotations
 
@@ -18,14 +18,6 @@ FOCUS = """(() => { const node = document.activeElement, style = getComputedStyl
   if (node === document.body) return null;
   const line = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
   return line || style.boxShadow !== 'none' ? '' : node.outerHTML.slice(0, 100); })()"""
-EQUATIONS = """[...document.querySelectorAll('div.math > mjx-container:not(.scrolls)')].map((m) => {
-  const r = m.getBoundingClientRect();
-  return [r.x + scrollX, r.y + scrollY - 6, r.width, r.height + 12]; })"""
-SETTLED = """(() => { document.activeElement.blur(); window.scrollTo(0, 0);
-  return new Promise((done) => setTimeout(done, 400)); })()"""
-OPEN_INK = """(() => { const s = document.createElement('style'); s.id = 'ink';
-  s.textContent = 'div.math, div.math mjx-container { overflow: visible !important }';
-  document.head.append(s); })()"""
 PAPER = """(() => { window.dispatchEvent(new Event('beforeprint')); const problems = [];
   for (const fold of document.querySelectorAll('article details')) {
     if (!fold.open) problems.push('a fold stays closed on paper');
@@ -93,21 +85,6 @@ def check_focus(browser: Browser, stops: int = 14) -> list[str]:
         if found := browser.evaluate(FOCUS):
             unseen.append(f"focus cannot be seen: {found}")
     return unseen
-
-
-def check_ink(browser: Browser) -> list[str]:
-    """Formulas whose ink is cut at the edge of their box: they look different when it is not."""
-    browser.evaluate(SETTLED)
-    boxes = browser.evaluate(EQUATIONS)
-    browser.evaluate(OPEN_INK)
-    if browser.evaluate(EQUATIONS) != boxes:
-        return ["formulas move when nothing is cut"]
-    whole = [browser.picture(box) for box in boxes]
-    browser.evaluate("document.getElementById('ink').remove()")
-    shown = [browser.picture(box) for box in boxes]
-    # What differs is looked at once more: something else may just have moved.
-    cut = [n for n, (one, other) in enumerate(zip(whole, shown, strict=True)) if one != other]
-    return [f"ink of formula {n} is cut" for n in cut if browser.picture(boxes[n]) != whole[n]]
 
 
 def check_paper(browser: Browser) -> list[str]:

@@ -41,7 +41,7 @@ class Module(NamedTuple):
 
     @property
     def dotted(self) -> str:
-        return self.path.replace("/", ".")
+        return self.path.removesuffix("/__init__").replace("/", ".")
 
 
 def public(body: list[ast.stmt], prefix: str = "") -> Iterator[Name]:
@@ -68,7 +68,7 @@ def modules(root: Path = ROOT) -> dict[str, Module]:
 
 def first_sentence(docstring: str) -> str:
     """What a docstring says first, on one line."""
-    return re.split(r"(?<=[.:])\s", " ".join(docstring.split("\n\n")[0].split()), maxsplit=1)[0]
+    return re.split(r"(?<!\bEq\.)(?<=\.)\s", " ".join(docstring.split("\n\n")[0].split()), maxsplit=1)[0]
 
 
 def inline(text: str) -> str:
@@ -147,8 +147,9 @@ def markdown() -> str:
                     f"[`{n.name}`](../{module.path}.py#{n.name})" for n in module.names if "." not in n.name
                 )
                 what = first_sentence(module.docstring).rstrip(":.") + "."
+                title = module.dotted.replace("_", r"\_")
                 lines += [
-                    f"[**{module.dotted}**](../{module.path}.py)",
+                    f"[**{title}**](../{module.path}.py)",
                     f": {what}" + (f"<br>{names}" if names else ""),
                     "",
                 ]

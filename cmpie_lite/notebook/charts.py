@@ -16,6 +16,7 @@ from cmpie_lite.notebook.style import (
     DASHES,
     INK,
     MARKERS,
+    SMALLEST,
     bar_styles,
     ink_on,
     legend_above,
@@ -101,15 +102,8 @@ def number_cells(
     for row, column in places:
         value = float(array[row, column])
         ink = ink_on(value / top)
-        axes.text(
-            column,
-            row,
-            short_number(value),
-            ha="center",
-            va="center",
-            fontsize=7,
-            color=ink,
-        )
+        numbered = short_number(value)
+        axes.text(column, row, numbered, ha="center", va="center", fontsize=SMALLEST, color=ink)
 
 
 def weight_bars(
@@ -165,7 +159,7 @@ def bars_side_by_side(
         places = np.arange(array.size) + (i - (len(series) - 1) / 2) * width
         bars = axes.bar(places, array, width, label=name, **style)
         if numbers:
-            axes.bar_label(bars, fmt=numbers, fontsize=7, padding=1, bbox=BEHIND)
+            axes.bar_label(bars, fmt=numbers, fontsize=SMALLEST, padding=1, bbox=BEHIND)
     axes.set_xticks(range(array.size), labels or [str(i) for i in range(array.size)], fontsize=8)
 
 

@@ -25,11 +25,9 @@ PACKAGES = ("torch", "numpy", "matplotlib", "ipywidgets", "cmpie-lite")
 
 
 def plot_style() -> None:
-    """Set the book's style for matplotlib, and let a cell that ends in a Figure show it."""
+    """Set the book's style for matplotlib."""
     import matplotlib
-    from matplotlib import pyplot
 
-    pyplot.close(pyplot.figure())  # loads the backend: a notebook's own draws Figures inline from now on
     settings: Any = matplotlib.rcParams
     settings.update(SETTINGS)
 

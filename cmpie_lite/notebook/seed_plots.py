@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.notebook.style import DARK, LIGHT, MODALITY_HATCHES, ink_on, new_figure, title_above
+from cmpie_lite.notebook.style import DARK, LIGHT, MODALITY_HATCHES, SMALLEST, ink_on, new_figure, title_above
 from cmpie_lite.results.intervals import student_interval
 from cmpie_lite.results.pairing import check_comparable
 from cmpie_lite.results.published import published_scores
@@ -82,7 +82,7 @@ def panels(names: Sequence[str]) -> tuple[Figure, dict[str, Axes]]:
     axes = dict(zip(SCORES, grid.flatten(), strict=True))
     for metric, ax in axes.items():
         ax.set_title(metric.replace("_", " "), fontsize=8)
-        ax.tick_params(labelsize=7)
+        ax.tick_params(labelsize=SMALLEST)
         ax.grid(axis="x", linewidth=0.3)
     grid[0, 0].set_yticks(range(len(names)), names)
     grid[0, 0].set_ylim(len(names) - 0.4, -0.6)
@@ -138,7 +138,7 @@ def duration_plot(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure
     for ax, (name, table) in zip(fig.subplots(1, len(tables), sharey=True), tables.items(), strict=True):
         bars = ax.bar(table.index, table["recall"].fillna(0), color=LIGHT, edgecolor=DARK, linewidth=0.6,
                       hatch=MODALITY_HATCHES["visual" if "visual" in name else "audio"])  # fmt: skip
-        ax.bar_label(bars, [str(n) for n in table["true"]], fontsize=7, padding=1)
+        ax.bar_label(bars, [str(n) for n in table["true"]], fontsize=SMALLEST, padding=1)
         ax.set_title(name)
         ax.set(xlabel="duration of the true event [s]", ylim=(0, 1.12), xticks=list(table.index))
     fig.axes[0].set_ylabel("share found, IoU ≥ 0.5")

@@ -11,7 +11,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cmpie_lite.notebook.style import DASHES, MARKERS, WIDTH, legend_above, new_figure, shades, title_above
+from cmpie_lite.notebook.style import (
+    DASHES,
+    MARKERS,
+    SMALLEST,
+    WIDTH,
+    legend_above,
+    new_figure,
+    shades,
+    title_above,
+)
 from cmpie_lite.results.mechanism import MEASURES
 from cmpie_lite.results.report_form import frame_of
 from cmpie_lite.results.score_tables import NBSP, Table
@@ -145,7 +154,7 @@ def mechanism_plot(report: Mapping[str, Any], knob: str) -> Figure:
     panels = figure.subplots(math.ceil(len(shown) / 2), 2, squeeze=False).ravel()
     for axes, name in zip(panels, shown, strict=False):
         measure_lines(axes, rows, name)
-        axes.set_title(wanted[name], fontsize=7, wrap=True)
+        axes.set_title(wanted[name], fontsize=SMALLEST, wrap=True)
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
     legend_above(figure, panels[0], 3)

@@ -1,13 +1,15 @@
 """One style for every figure of the book: its width, colours, hatches, lines, and ink that is read on them.
 
 Colours are cividis, and never tell anything alone: a number, a hatch, a marker or a dash says it a second
-time. Audio is dark and plain, visual light and hatched. A Figure is drawn without pyplot: it shows once, as
+time. Audio is dark and plain, visual light and hatched. A figure is drawn without pyplot: it shows once, as
 the value of its cell, and nothing stays open.
 """
 
 from __future__ import annotations
 
+import re
 import textwrap
+from io import StringIO
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 WIDTH: Final = 7.0  # inches, the widest that a page shows without shrinking
+SMALLEST: Final = 7.5  # points: 9 pixels on a telephone, where a figure keeps nine tenths of its size
 INK: Final = "#1d2733"
 DARK, LIGHT = colormaps["cividis"](0.1), colormaps["cividis"](0.7)
 MODALITY_SHADES: Final = {"audio": DARK, "visual": LIGHT}
@@ -24,10 +27,12 @@ HATCHES: Final = ("", "///", "...", "xxx", "\\\\\\")
 MARKERS: Final = ("o", "s", "^", "D", "v")
 DASHES: Final = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 
-# matplotlib's settings. Dark text on a white card: readable on a light and on a dark page, on any date.
+# matplotlib's settings: dark on white, which the site turns where its page is dark (book/_ext/figures.py).
 SETTINGS: dict[str, Any] = {
     "figure.facecolor": "white",
     "figure.dpi": 110,
+    "axes.edgecolor": INK,
+    "hatch.color": INK,
     "image.cmap": "cividis",
     "font.size": 10,
     "axes.titlesize": 10,
@@ -39,12 +44,23 @@ SETTINGS: dict[str, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
     "svg.hashsalt": "cmpie",
+    "svg.fonttype": "none",  # words stay words
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "sans-serif"],
 }
+
+
+class Drawing(Figure):
+    """A figure that a notebook shows as SVG, the same at each run, so that a page can widen and colour it."""
+
+    def _repr_svg_(self) -> str:
+        text = StringIO()
+        self.savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        return re.sub(r"\s*\n\s*", " ", text.getvalue())
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
     """An empty figure, inches high and wide."""
-    return Figure(figsize=(width, height), layout="constrained")
+    return Drawing(figsize=(width, height), layout="constrained")
 
 
 def shades(count: int) -> list[Any]:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from cmpie_lite.events import runs
 from cmpie_lite.labels import CLASSES, MODALITIES
-from cmpie_lite.notebook.style import MODALITY_HATCHES, MODALITY_SHADES, new_figure
+from cmpie_lite.notebook.style import INK, MODALITY_HATCHES, MODALITY_SHADES, new_figure
 
 
 def spans(roll: Any) -> list[tuple[int, int]]:
@@ -24,7 +24,7 @@ def spans(roll: Any) -> list[tuple[int, int]]:
 
 def draw_track(ax: Axes, y: float, pred: Any, true: Any, modality: str = "audio") -> None:
     """A row of a timeline: prediction filled above, truth outlined below; a truth alone is filled."""
-    style: dict[str, Any] = {"edgecolor": "black", "linewidth": 0.8}
+    style: dict[str, Any] = {"edgecolor": INK, "linewidth": 0.8}
     filled = style | {"facecolor": MODALITY_SHADES[modality], "hatch": MODALITY_HATCHES[modality]}
     if pred is None:
         ax.broken_barh(spans(true), (y - 0.3, 0.6), **filled)
