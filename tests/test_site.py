@@ -154,6 +154,8 @@ def test_what_to_cite_is_what_the_citation_file_says() -> None:
         ("does not hold", "fails"),
         ("holds for visual; does not hold for audio-visual", "fails"),
         ("holds for the sign; unchecked for significance", "open"),
+        ("holds within the rows of Table 1, not beyond them", "open"),
+        ("holds as said: several, not all", "holds"),
     ],
 )
 def test_a_verdict_has_the_colour_of_what_it_says(verdict: str, tone: str) -> None:

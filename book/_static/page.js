@@ -12,7 +12,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const all = (css) => [...document.querySelectorAll(css)];
 
   // A long name breaks after an underscore, if it must.
-  all("article code .pre, article table.dataframe th").forEach((name) => {
+  all("article code .pre, article :is(h2, h3) > code, article table.dataframe th").forEach((name) => {
     if (name.children.length) return;
     const parts = name.textContent.split(/(?<=[a-z]_)/);
     name.replaceChildren(...parts.flatMap((part, n) => (n ? [document.createElement("wbr"), part] : [part])));

@@ -37,10 +37,10 @@ class TypeCheck(NamedTuple):
 
 
 def tone(verdict: str) -> str:
-    """How a verdict is coloured: fails where any part of it does, open where something is unchecked."""
-    if "not" in verdict.split():
+    """How a verdict is coloured: fails where any part of it does, open where it holds with a condition."""
+    if "does not" in verdict:
         return "fails"
-    return "open" if "unchecked" in verdict else "holds"
+    return "open" if "unchecked" in verdict or "not beyond" in verdict else "holds"
 
 
 def read(number: Literal[1, 2]) -> Table:

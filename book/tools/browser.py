@@ -158,6 +158,15 @@ class Browser:
         )
         self.send("Page.removeScriptToEvaluateOnNewDocument", identifier=known)
 
+    def wear(self, theme: str) -> None:
+        """Turn the open page to another theme, as its own button does; events before are forgotten."""
+        self.events.clear()
+        self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+        self.evaluate(
+            f"Object.assign(document.documentElement.dataset, {{theme: '{theme}', mode: '{theme}'}});"
+            " new Promise((done) => setTimeout(done, 400))"  # colours change over a moment
+        )
+
     def slow_down(self, delay: float, bytes_per_second: float, processor: float) -> None:
         """Behave as on a slow connection (seconds, bytes per second) and a processor so many times slower."""
         self.send("Network.setCacheDisabled", cacheDisabled=True)

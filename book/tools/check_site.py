@@ -29,7 +29,10 @@ from book.tools.check_links import check_links, check_outside, check_weight, htm
 from book.tools.project import ROOT
 
 AXE = "axe-core@4.14.1"
-VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+VIEWS = {
+    1280: ("light", "dark"),
+    390: ("dark", "light"),
+}  # at each width: how it opens, and what it is turned to
 
 LOOK = (Path(__file__).parent / "check_page.js").read_text(encoding="utf8")
 REQUESTS = 20
@@ -94,12 +97,9 @@ def axe_source(path: Path | None, folder: Path) -> str:
     return path.read_text(encoding="utf8")
 
 
-def check_view(browser: Browser, page: Path, width: int, theme: str, axe: str) -> list[str]:
-    """All complaints about one page at one width in one theme."""
-    browser.open(page.resolve().as_uri(), width, theme)
-    asked = {e["params"]["requestId"] for e in browser.events if e["method"] == "Network.requestWillBeSent"}
-    problems = [f"{len(asked)} requests, expected fewer than {REQUESTS}"] if len(asked) >= REQUESTS else []
-    problems += browser.evaluate(LOOK)
+def check_view(browser: Browser, width: int, theme: str, axe: str) -> list[str]:
+    """All complaints about the open page at one width in one theme."""
+    problems = browser.evaluate(LOOK)
     if width > 1000:
         browser.evaluate(axe + ";0")
         problems += browser.evaluate(RUN_AXE.replace("RULES", CONTRAST if theme == "dark" else ""))
@@ -110,19 +110,33 @@ def check_view(browser: Browser, page: Path, width: int, theme: str, axe: str) -
     return problems + complaints(browser.events)
 
 
+def check_page(browser: Browser, page: Path, axe: str, shots: Path | None) -> dict[str, list[str]]:
+    """All complaints about one page -> the views that have them; with `shots`, pictures under that path."""
+    found: dict[str, list[str]] = {}
+    for width, (first, other) in VIEWS.items():
+        browser.open(page.resolve().as_uri(), width, first)
+        asked = {
+            e["params"]["requestId"] for e in browser.events if e["method"] == "Network.requestWillBeSent"
+        }
+        if len(asked) >= REQUESTS:
+            found[f"{len(asked)} requests, expected fewer than {REQUESTS}"] = [f"{width}"]
+        for theme in (first, other):
+            if theme == other:
+                browser.wear(theme)
+            for problem in check_view(browser, width, theme, axe):
+                found.setdefault(problem, []).append(f"{width} {theme}")
+            if shots:
+                browser.screenshots(shots.with_name(f"{shots.name}-{width}-{theme}"))
+    return found
+
+
 def check_pages(pages: list[Path], site: Path, axe: str, shots: Path | None) -> list[str]:
     """All complaints about some pages, in a browser of their own."""
     problems = []
     with Browser() as browser:
         for page in pages:
             name = page.relative_to(site).with_suffix("").as_posix()
-            found: dict[str, list[str]] = {}
-            for width, theme in VIEWS:
-                for problem in check_view(browser, page, width, theme, axe):
-                    found.setdefault(problem, []).append(f"{width} {theme}")
-                if shots:
-                    browser.open(page.resolve().as_uri(), width, theme)
-                    browser.screenshots(shots / f"{name.replace('/', '_')}-{width}-{theme}")
+            found = check_page(browser, page, axe, shots and shots / name.replace("/", "_"))
             problems += [f"{name}: {text} [{', '.join(views)}]" for text, views in found.items()]
             print(f"{'ok  ' if not found else 'FAIL'} {name}", flush=True)
     return problems
@@ -177,7 +191,7 @@ def main() -> int:
         problems += [problem for half in halves for problem in half]
     print(*problems, sep="\n")
     seconds = time.monotonic() - began
-    print(f"{len(pages)} pages, {len(VIEWS)} views each, {len(problems)} problems, {seconds:.0f} s")
+    print(f"{len(pages)} pages, {2 * len(VIEWS)} views each, {len(problems)} problems, {seconds:.0f} s")
     return 1 if problems else 0
 
 
