@@ -132,7 +132,7 @@ def conditions(stored: Mapping[int, Report]) -> list[str]:
         lines.append(f"**Conditions**, Table {table}: {about(runs)}. {remarks(report)}".strip())
     for report in list(stored.values())[-1:]:
         if "behaviour" in report["tables"]:
-            lines.append(findings.of_behaviour(frame_of(report["tables"]["behaviour"])))
+            lines.append(findings.of_tagging(frame_of(report["tables"]["behaviour"])))
     if any(report["source"] == "LLP-sim" for report in stored.values()):
         lines.append(findings.FITTED)
     return lines

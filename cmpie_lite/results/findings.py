@@ -17,6 +17,7 @@ FITTED: Final = (
 )
 TAGS: Final = 0.9  # a model of whose predicted events a larger share span the clip only tags
 NEEDED: Final = 0.005  # Type@AV that timing must add before we say that a model uses it
+PLACES: Final = "places events in time"
 
 
 def of_scores(runs: pd.DataFrame) -> str:
@@ -40,14 +41,16 @@ def of_differences(intervals: pd.DataFrame, worse: str = "han") -> str:
     return f"Intervals that leave out zero, of ten, against {title_of(worse)}: {'; '.join(parts)}."
 
 
-def tags(row: pd.Series) -> bool:
-    """Whether a system names what a clip holds and hardly says when, by its row of the table of behaviour."""
-    return bool(max(row.full_audio, row.full_visual) > TAGS or row.timing_event < NEEDED)
+def does(row: pd.Series) -> str:
+    """What a system does with time, by its row of the table of behaviour."""
+    if max(row.full_audio, row.full_visual) > TAGS:
+        return "tags whole clips rather than parses them"
+    return "gains next to nothing by its timing" if row.timing_event < NEEDED else PLACES
 
 
 def of_tagging(behaviour: pd.DataFrame) -> str:
     """What a reader of scores must know first: which systems only tag, and which one localises best."""
-    tagging = [title_of(str(name)) for name, row in behaviour.iterrows() if tags(row)]
+    tagging = [title_of(str(name)) for name, row in behaviour.iterrows() if does(row) != PLACES]
     best = str(behaviour.timing_event.astype(float).idxmax())
     if not tagging:
         return "Every system here places events in time."
@@ -64,9 +67,8 @@ def of_behaviour(behaviour: pd.DataFrame) -> str:
     """Which systems parse and which only tag, by the share of clip-long events and by what timing adds."""
     parts = []
     for name, row in behaviour.iterrows():
-        does = "tags whole clips rather than parses them" if tags(row) else "places events in time"
         parts.append(
-            f"{title_of(str(name))} {does}: {100 * row.full_audio:.0f} % of its audible and "
+            f"{title_of(str(name))} {does(row)}: {100 * row.full_audio:.0f} % of its audible and "
             f"{100 * row.full_visual:.0f} % of its visible events span the clip, and its timing adds "
             f"{100 * row.timing_event:+.1f} points of event Type@AV"
         )
