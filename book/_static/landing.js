@@ -29,7 +29,7 @@
 
   /** The video with its poster and captions. The cues are added here, since a page from disk may not load a file of captions. */
   function player(clip) {
-    const video = make("video", { controls: "", playsinline: "", preload: "metadata", width: clip.size, height: clip.size,
+    const video = make("video", { controls: "", playsinline: "", preload: "none", width: clip.size, height: clip.size,
       poster: `${BASE}landing/clip.png`, src: `${BASE}landing/clip.mp4`, "aria-label": clip.title });
     const track = video.addTextTrack("captions", "English", "en");
     clip.cues.forEach(([onset, offset, text]) => track.addCue(new VTTCue(onset, offset, text)));

@@ -23,6 +23,7 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # the network is off: no name resolves
     "--remote-debugging-pipe",
 ]  # fmt: skip
+PATIENCE = 180.0  # seconds: a machine that does other work too once took more than 60 to load a page
 
 
 def find_chromium() -> str:
@@ -93,7 +94,7 @@ class Browser:
         message, _, self._buffer = self._buffer.partition(b"\0")
         return json.loads(message)
 
-    def send(self, method: str, *, timeout: float = 60, **params: Any) -> dict[str, Any]:
+    def send(self, method: str, *, timeout: float = PATIENCE, **params: Any) -> dict[str, Any]:
         """Call a method of the DevTools protocol; events that arrive meanwhile go to `events`."""
         self._count += 1
         command = {"id": self._count, "method": method, "params": params}
@@ -110,7 +111,7 @@ class Browser:
             if "method" in message:
                 self.events.append(message)
 
-    def wait_for(self, method: str, timeout: float = 60) -> None:
+    def wait_for(self, method: str, timeout: float = PATIENCE) -> None:
         """Wait until an event has arrived."""
         deadline = time.monotonic() + timeout
         while not any(e["method"] == method for e in self.events):
@@ -118,7 +119,7 @@ class Browser:
             if "method" in message:
                 self.events.append(message)
 
-    def evaluate(self, expression: str, timeout: float = 60) -> Any:
+    def evaluate(self, expression: str, timeout: float = PATIENCE) -> Any:
         """The value of a JavaScript expression (promises are awaited)."""
         answer = self.send(
             "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True, timeout=timeout
