@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cmpie_lite.errors import DataError
-from cmpie_lite.support.files import taking_turns, whole_file
+from cmpie_lite.support.files import replace_file, taking_turns
 from cmpie_lite.support.text import shown
 
 
@@ -29,13 +30,11 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, o
     Raises:
         WriteError: it cannot be written.
     """
-    with (
-        whole_file(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-    ):
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    replace_file(path, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def merge_rows(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 
 if TYPE_CHECKING:
     from cmpie_lite.data.annotations import Annotations
@@ -33,6 +33,8 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
+    import torch  # not above: xdist's first process has no use for it
+
     torch.set_num_threads(1)
 
 
@@ -49,6 +51,14 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def private() -> Iterator[None]:
+    """A test whose files others must not read."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
 
 
 # ---------- what tests of packing start from ----------

@@ -53,6 +53,11 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+def readable(folder: Path) -> list[str]:
+    """What in a folder others than its owner may read."""
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.stat().st_mode & 0o077)
+
+
 def split_file(folder: Path, name: str) -> Path:
     """Where a store has a split."""
     return folder / json.loads((folder / "store.json").read_text())["splits"][name]["file"]

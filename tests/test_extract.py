@@ -52,7 +52,6 @@ def test_the_authors_sample_clip(shared: Path, tiny: Networks) -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.timeout(900)
 def test_the_real_networks_on_the_sample_clip(shared: Path) -> None:
     """VGGish, ResNet-152 and R(2+1)D-18 in full size with seeded random weights, on second 0."""
     networks = load_networks("random", seed=3)

@@ -160,7 +160,6 @@ def test_two_runs_on_one_scheduler_share_no_result(
         assert (run(tmp_path / "b", 3.0) != first).any()
 
 
-@pytest.mark.timeout(900)
 def test_a_lost_worker_loses_no_video(clips: Path, tmp_path: Path) -> None:
     """On a running cluster, one of two workers is killed once the first arrays are there."""
     from distributed import Client, LocalCluster

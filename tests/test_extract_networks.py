@@ -20,6 +20,7 @@ from data_fetch.extract.logmel import log_mel
 from data_fetch.extract.networks import R2Plus1D18, ResNet152, VGGish
 from data_fetch.extract.weights import load_networks, published_state
 from tests.fetch_server import Host, serve
+from tests.making import readable
 
 
 def log_mel_by_hand(second: np.ndarray) -> np.ndarray:
@@ -159,7 +160,7 @@ def published(
 
 
 def test_published_weights_are_downloaded_once_and_checked(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, private: None
 ) -> None:
     for name in ("VGGish", "ResNet152", "R2Plus1D18"):
         monkeypatch.setattr(module.arch, name, Small)
@@ -175,6 +176,7 @@ def test_published_weights_are_downloaded_once_and_checked(
         load_networks("published", folder=tmp_path)
         assert len(host.log) == 1, "one file here; it is asked for once"
         (file,) = tmp_path.iterdir()
+        assert readable(tmp_path) == []
         file.write_bytes(file.read_bytes()[:-1] + b"?")
         with pytest.raises(DataError, match=r"sha256 .*expected .*Move it elsewhere"):
             load_networks("published", folder=tmp_path)

@@ -150,14 +150,28 @@ def test_a_subtitle_that_outlasts_the_pictures_is_no_damage(tmp_path: Path, tagg
             read_clip(path)
 
 
-@pytest.mark.parametrize("channels", [(2, 6), (1, 6), (6, 1), (1, 2)])
-def test_channels_may_change_midway(tmp_path: Path, channels: tuple[int, int]) -> None:
+STEREO = (2, 48_000)  # channels, samples per second
+SOUNDS = [
+    *((STEREO, (6, 48_000)), ((1, 48_000), (6, 48_000)), ((6, 48_000), (1, 48_000)), ((1, 48_000), STEREO)),
+    *((STEREO, (2, 44_100)), (STEREO, (1, 16_000)), ((1, 32_000), (6, 44_100))),
+]
+
+
+@pytest.mark.parametrize("sounds", SOUNDS)
+def test_channels_and_rate_may_change_midway(
+    tmp_path: Path, sounds: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
+    """Of two MPEG-TS files joined by `cat`: every second has its pitch, and sound is there all the time."""
     parts = []
-    for k, (count, pitch) in enumerate(zip(channels, (300.0, 900.0), strict=True)):
-        sound = tone(5.0 + k, pitch, rate=48_000, channels=count)
+    for k, ((channels, rate), pitch) in enumerate(zip(sounds, (300.0, 900.0), strict=True)):
+        sound = tone(5.0 + k, pitch, rate=rate, channels=channels)
         frames = [numbered(50 * k + i) for i in range(50)]
-        options = {"sound": sound, "sound_codec": "aac", "rate": 48_000}
+        options = {"sound": sound, "sound_codec": "aac", "rate": rate}
         parts.append(write_video(tmp_path / f"{k}.ts", frames, 10.0, **options))
     path = tmp_path / "both.ts"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
-    assert hertz(read_waveform(path)) == [300] * 5 + [900] * 5
+    waveform = read_waveform(path)
+    assert hertz(waveform) == [300] * 5 + [900] * 5
+    assert waveform is not None
+    loudness = waveform.reshape(100, -1).std(axis=1)
+    assert (loudness > 0.5 * np.median(loudness)).sum() >= 98  # but for an encoder's first packets, twice

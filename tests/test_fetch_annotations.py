@@ -13,6 +13,7 @@ from data_fetch.fetch import annotations as module
 from data_fetch.fetch.annotations import fetch_annotations
 from data_fetch.sources import ANNOTATION_FILES, AUDIO_2020, AUDIO_2024, COMMIT_2020, COMMIT_2024
 from tests.fetch_server import Host, serve
+from tests.making import readable
 
 
 @pytest.fixture
@@ -48,13 +49,14 @@ def test_pinned_sums_are_those_of_the_real_files(shared: Path) -> None:
 @pytest.mark.parametrize(
     ("version", "absent"), [("both", set()), ("2020", {AUDIO_2024}), ("2024", {AUDIO_2020})]
 )
-def test_downloads_once(host: Host, tmp_path: Path, version: str, absent: set[str]) -> None:
+def test_downloads_once(host: Host, tmp_path: Path, version: str, absent: set[str], private: None) -> None:
     with serve(host):
         paths = fetch_annotations(tmp_path, version, host.url)
         assert {path.name for path in paths} == set(ANNOTATION_FILES) - absent == set(_names(tmp_path))
         asked = len(host.log)
         fetch_annotations(tmp_path, version, host.url)
         assert len(host.log) == asked == len(paths), "a second run asks for nothing"
+    assert readable(tmp_path) == []
 
 
 def test_resumes_after_a_cut_and_replaces_a_damaged_file(host: Host, tmp_path: Path) -> None:

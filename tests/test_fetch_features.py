@@ -16,10 +16,13 @@ from data_fetch import tables as files
 from data_fetch.fetch import features as module
 from data_fetch.fetch.archives import extract_features
 from tests.fetch_server import Host, serve
+from tests.making import readable
 from tests.making_archives import array, fetch, make_tar, make_zip, members
 
 
-def test_downloads_with_resume_and_follows_redirects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_downloads_with_resume_and_follows_redirects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, private: None
+) -> None:
     monkeypatch.setattr(module, "FEATURES_BYTES", 10_000_000)
     body = make_tar(members(), "w")
     cuts = [
@@ -43,6 +46,7 @@ def test_downloads_with_resume_and_follows_redirects(tmp_path: Path, monkeypatch
     assert (tmp_path / module.ARCHIVE).read_bytes() == body
     for name, data in members("").items():
         assert (tmp_path / name.lstrip("/")).read_bytes() == data
+    assert readable(tmp_path) == []
 
 
 def test_a_cut_download_goes_on_in_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

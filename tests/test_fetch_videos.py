@@ -14,6 +14,7 @@ from cmpie_lite.support.files import PART, hold
 from data_fetch.extract.decode import read_frames, read_waveform
 from data_fetch.fetch.videos import COLUMNS, MANIFEST, VideoError, classify, fetch_videos
 from data_fetch.tables import read_rows, write_rows
+from tests.making import readable
 from tests.video_files import number_of, numbered, tone, write_video
 
 GOOD, GONE, LOCKED, FLAKY, SHORT = (f"{letter * 11}_1_11" for letter in "abcde")
@@ -43,7 +44,7 @@ class YouTube:
         return Path(shutil.copy(step, folder / "video.mp4"))
 
 
-def test_fetches_cuts_and_accounts(whole: Path, tmp_path: Path) -> None:
+def test_fetches_cuts_and_accounts(whole: Path, tmp_path: Path, private: None) -> None:
     youtube = YouTube(
         {
             GOOD: [whole],
@@ -58,6 +59,7 @@ def test_fetches_cuts_and_accounts(whole: Path, tmp_path: Path) -> None:
     assert [(row["id"], row["status"]) for row in rows] == [
         *((GOOD, "ok"), (GONE, "gone"), (LOCKED, "refused"), (FLAKY, "ok")),
     ]
+    assert readable(tmp_path) == []
     assert rows[2]["reason"] == "Sign in to confirm your age"
     assert [1.0 <= w <= 3.0 for w in waits] == [True, True, True, False, False]
     assert waits[3:] == [4.0, 8.0], "waits longer after each failure"

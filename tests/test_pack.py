@@ -12,15 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from cmpie_lite.data.annotation_files import Problem
 from cmpie_lite.data.annotations import Annotations, SplitAnnotations, read_annotations
 from cmpie_lite.data.llp_names import feature_name
 from cmpie_lite.data.store import digest_of
 from cmpie_lite.data.store_files import open_store
 from cmpie_lite.errors import DataError
+from data_fetch.__main__ import main
 from data_fetch.layout import LAYOUT, read_feature
 from data_fetch.pack.split import pool_frames
 from data_fetch.pack.store import PackReport
 from tests.making import SIZES, files_of, store_files
+from tests.making_annotations import A, B, C, D, write
 from tests.making_packs import all_ids, file_of, run, write_layout
 
 # --- what is packed -----------------------------------------------------------------------------------
@@ -153,3 +156,25 @@ def test_real_annotations(shared: Path, tmp_path: Path) -> None:
     assert np.array_equal(store.val.weak, few.val.weak)
     names = [feature_name(video) for video in all_ids(read)]
     assert len(set(names)) == len(names)  # LLP itself has no two videos of one id
+
+
+def test_the_command_counts_what_it_read_around(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "labels").mkdir()
+    rows = [f"{C}\t9\t9\tDog", f"{C}\t0\t3\tDog", "Dog\t0\t3\tSpeech"]
+    folder = write(
+        tmp_path / "labels", {"AVVP_eval_audio.csv": rows, "AVVP_eval_visual.csv": [f"{D}\t9\t0\tDog"]}
+    )
+    feats = write_layout(tmp_path / "feats", [A, B, C, D])
+    words = ["pack", str(feats), "--annotations", str(folder), "--out", str(tmp_path / "store")]
+    assert main(words) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.startswith(f"{folder}: read around 4 faults: ")
+    counted = set(first.rpartition(": ")[2].split(", "))
+    assert counted == {
+        f"2 x {Problem.EMPTY_EVENT}",
+        f"1 x {Problem.DUPLICATE_ROW}",
+        f"1 x {Problem.NO_SPLIT}",
+    }
+    write(folder)
+    assert main([*words[:-1], str(tmp_path / "again")]) == 0
+    assert "faults" not in capsys.readouterr().out

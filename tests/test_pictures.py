@@ -9,10 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from cmpie_lite.data.annotations import read_annotations
 from cmpie_lite.events import Event
-from cmpie_lite.labels import CLASS_INDEX, CLASSES, NUM_SEGMENTS
-from data_fetch.extract.decode import read_frames, read_waveform
+from cmpie_lite.labels import CLASSES, NUM_SEGMENTS
 from data_fetch.extract.logmel import log_mel
 from data_fetch.render.clips import render_clip, render_set
 from data_fetch.render.companions import captions
@@ -20,7 +18,7 @@ from data_fetch.render.pictograms import card
 from data_fetch.render.pictures import draw
 from data_fetch.render.scenes import Scene
 from data_fetch.render.sounds import sound
-from tests.making_media import seen_in
+from tests.making_media import rendered, seen_in
 
 COUNTS = {"train": 3, "val": 2, "test": 2}
 
@@ -73,37 +71,24 @@ def test_captions_are_the_events_in_order_of_time() -> None:
 def test_files_say_what_the_annotations_say(tmp_path: Path) -> None:
     """Per second: the picture's cards are the visible classes; the sound is the sum of the audible."""
     scenes = render_set(tmp_path, COUNTS, size=96, fps=2.0, look="pictures", progress=False)
-    labels = read_annotations(tmp_path / "annotations")
-    assert labels.faults == ()
-    for name in ("train", "val", "test"):
-        split = getattr(labels, name)
-        assert len(split.ids) == COUNTS[name]
-        assert (split.dense_audio is None) == (name == "train")
-        for i, video in enumerate(split.ids):
-            scene, path = scenes[video], tmp_path / "videos" / f"{video[:11]}.mp4"
-            union = sorted({CLASS_INDEX[e.label] for e in scene.audio + scene.visual})
-            assert np.flatnonzero(split.weak[i]).tolist() == union
-            waveform = read_waveform(path)
-            assert waveform is not None
-            pictures = [np.asarray(image) for _, image in read_frames(path)]
-            for t in range(NUM_SEGMENTS):
-                audible = [e for e in scene.audio if e.onset <= t < e.offset]
-                visible = {e.label for e in scene.visual if e.onset <= t < e.offset}
-                assert seen_in(pictures[8 * t + 4]) == visible, (video, t)
-                now = slice(16_000 * t + 1600, 16_000 * (t + 1) - 1600)
-                parts = [np.zeros(len(waveform)) for _ in audible]
-                for part, event in zip(parts, audible, strict=True):
-                    first, last = round(16_000 * event.onset), round(16_000 * event.offset)
-                    part[first:last] = sound(event.label, last - first)
-                mixed = np.stack([part[now] for part in parts], 1) if parts else np.zeros((12_800, 0))
-                shares, *_ = np.linalg.lstsq(mixed, waveform[now], rcond=None)
-                assert np.abs(shares - 1).max(initial=0) < 0.15, (video, t, shares)
-                rest = (waveform[now] - mixed.sum(axis=1)).std()
-                assert rest < 0.005 + 0.25 * mixed.sum(axis=1).std(), (video, t)
-                if split.dense_audio is not None:
-                    heard = {CLASSES[c] for c in np.flatnonzero(split.dense_audio[i, t])}
-                    seen = {CLASSES[c] for c in np.flatnonzero(split.dense_visual[i, t])}
-                    assert (heard, seen) == ({e.label for e in audible}, visible)
+    for video, scene, pictures, waveform, dense in rendered(tmp_path, scenes, COUNTS):
+        for t in range(NUM_SEGMENTS):
+            audible = [e for e in scene.audio if e.onset <= t < e.offset]
+            visible = {e.label for e in scene.visual if e.onset <= t < e.offset}
+            assert seen_in(pictures[8 * t + 4]) == visible, (video, t)
+            now = slice(16_000 * t + 1600, 16_000 * (t + 1) - 1600)
+            parts = [np.zeros(len(waveform)) for _ in audible]
+            for part, event in zip(parts, audible, strict=True):
+                first, last = round(16_000 * event.onset), round(16_000 * event.offset)
+                part[first:last] = sound(event.label, last - first)
+            mixed = np.stack([part[now] for part in parts], 1) if parts else np.zeros((12_800, 0))
+            shares, *_ = np.linalg.lstsq(mixed, waveform[now], rcond=None)
+            assert np.abs(shares - 1).max(initial=0) < 0.15, (video, t, shares)
+            rest = (waveform[now] - mixed.sum(axis=1)).std()
+            assert rest < 0.005 + 0.25 * mixed.sum(axis=1).std(), (video, t)
+            if dense is not None:
+                heard, seen = ({CLASSES[c] for c in np.flatnonzero(rolls[t])} for rolls in dense)
+                assert (heard, seen) == ({e.label for e in audible}, visible)
 
 
 def test_captions_and_poster_stand_beside_the_clip(tmp_path: Path) -> None:

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from cmpie_lite.config import TrainConfig
-from cmpie_lite.data.annotations import read_annotations
 from cmpie_lite.data.store_files import open_store
 from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.events import Event
-from cmpie_lite.labels import CLASS_INDEX, CLASSES, NUM_SEGMENTS
+from cmpie_lite.labels import CLASSES, NUM_SEGMENTS
 from cmpie_lite.results.metric_tables import trivial_references
 from cmpie_lite.support.fields import override
 from cmpie_lite.support.files import file_hash
@@ -23,9 +22,9 @@ from cmpie_lite.systems.rows import SYSTEMS
 from cmpie_lite.training.evaluate import evaluate
 from cmpie_lite.training.loop import train
 from data_fetch.__main__ import main
-from data_fetch.extract.decode import read_frames, read_waveform
 from data_fetch.render.clips import render_clip, render_set
 from data_fetch.render.scenes import GROUND, Scene, make_scene, pitch
+from tests.making_media import rendered
 
 COUNTS = {"train": 3, "val": 2, "test": 2}
 
@@ -56,32 +55,20 @@ def test_scenes_are_seeded_and_show_every_class_and_relation() -> None:
 def test_files_say_what_the_annotations_say(tmp_path: Path) -> None:
     """Per second: energy at a class's pitch where it is audible, paint in its cell where it is visible."""
     scenes = render_set(tmp_path, COUNTS, size=60, fps=8.0, progress=False)
-    labels = read_annotations(tmp_path / "annotations")
-    assert labels.faults == ()
-    for name in ("train", "val", "test"):
-        split = getattr(labels, name)
-        assert len(split.ids) == COUNTS[name]
-        assert (split.dense_audio is None) == (name == "train")
-        for i, video in enumerate(split.ids):
-            scene, path = scenes[video], tmp_path / "videos" / f"{video[:11]}.mp4"
-            union = sorted({CLASS_INDEX[e.label] for e in scene.audio + scene.visual})
-            assert np.flatnonzero(split.weak[i]).tolist() == union
-            waveform = read_waveform(path)
-            assert waveform is not None
-            spectra = np.abs(np.fft.rfft(waveform.reshape(NUM_SEGMENTS, -1) * np.hanning(16_000))) / 4000
-            pictures = np.stack([np.asarray(image) for _, image in read_frames(path)]).astype(float)
-            painted = (np.abs(pictures - GROUND).max(axis=3) > 60).reshape(NUM_SEGMENTS, 8, 5, 12, 5, 12)
-            for c, label in enumerate(CLASSES):
-                heard, seen = roll(scene.audio, label), roll(scene.visual, label)
-                centre = round(pitch(label))
-                band = spectra[:, centre - 12 : centre + 13].max(axis=1)
-                if len({e.label for e in scene.audio}) <= 1 or label in {e.label for e in scene.audio}:
-                    assert (band > 0.02).tolist() == heard, (video, label)
-                paint = painted[:, :, c // 5, 2:10, c % 5, 3:9].mean(axis=(1, 2, 3))
-                assert (paint > 0.1).tolist() == seen, (video, label)
-                if split.dense_audio is not None:
-                    assert split.dense_audio[i, :, c].tolist() == heard
-                    assert split.dense_visual[i, :, c].tolist() == seen
+    for video, scene, pictures, waveform, dense in rendered(tmp_path, scenes, COUNTS):
+        spectra = np.abs(np.fft.rfft(waveform.reshape(NUM_SEGMENTS, -1) * np.hanning(16_000))) / 4000
+        apart = np.abs(pictures.astype(float) - GROUND).max(axis=3)
+        painted = (apart > 60).reshape(NUM_SEGMENTS, 8, 5, 12, 5, 12)
+        for c, label in enumerate(CLASSES):
+            heard, seen = roll(scene.audio, label), roll(scene.visual, label)
+            centre = round(pitch(label))
+            band = spectra[:, centre - 12 : centre + 13].max(axis=1)
+            if len({e.label for e in scene.audio}) <= 1 or label in {e.label for e in scene.audio}:
+                assert (band > 0.02).tolist() == heard, (video, label)
+            paint = painted[:, :, c // 5, 2:10, c % 5, 3:9].mean(axis=(1, 2, 3))
+            assert (paint > 0.1).tolist() == seen, (video, label)
+            if dense is not None:
+                assert [rolls[:, c].tolist() for rolls in dense] == [heard, seen]
 
 
 def test_rendering_again_keeps_what_is_there(tmp_path: Path) -> None:
@@ -149,7 +136,6 @@ def test_impossible_clips_are_refused(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.timeout(900)  # a minute of computing
 def test_from_pixels_and_samples_to_scores(tmp_path: Path) -> None:
     """Rendered clips -> extract -> pack -> train on weak labels -> held-out clips, far above the references.
 

@@ -109,7 +109,8 @@ def load_weights(plain: PlainHAN, ours: CMPIE) -> None:
             if f"{our_name}.{kind}" in values:
                 state[f"{plain_name}.{kind}"] = values[f"{our_name}.{kind}"]
     for which in ("self_attention", "cross_attention"):
-        of = {kind: [values.get(f"hans.0.layers.0.{which}.{part}.{kind}", torch.zeros(512))
+        nothing = torch.zeros_like(values[f"hans.0.layers.0.{which}.query.bias"])
+        of = {kind: [values.get(f"hans.0.layers.0.{which}.{part}.{kind}", nothing)
                      for part in ("query", "key", "value")] for kind in ("weight", "bias")}  # fmt: skip
         for kind in ("weight", "bias"):
             state[f"layer.{which}.in_proj_{kind}"] = torch.cat(of[kind])

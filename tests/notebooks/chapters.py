@@ -10,9 +10,13 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
+
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAPTERS = sorted((ROOT / "notebooks").glob("0*.ipynb"))
@@ -84,27 +88,59 @@ def definitions(path: Path) -> dict[str, Any]:
     return namespace
 
 
-def run_with_solutions(path: Path) -> dict[str, list[list[str]]]:
-    """Run a chapter, each reader's cell twice: {exercise: [lines checked with the stub, with the solution]}.
+def leaned_on(path: Path) -> list[int]:
+    """The places of the code cells that exercises need: theirs, and all that define a name of one."""
+    every, tasks = cells(path), exercises(path)
+    kept, wanted = [], set[str]()
+    for place in reversed(range(len(every))):
+        if every[place]["cell_type"] != "code" or "live-only" in every[place]["tags"]:
+            continue
+        nodes = list(ast.walk(ast.parse(every[place]["source"])))
+        if place in tasks:
+            nodes += ast.walk(ast.parse(tasks[place][1]))
+        used = {node.id for node in nodes if isinstance(node, ast.Name)}
+        named = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        named |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        named |= {(node.asname or node.name).split(".")[0] for node in nodes if isinstance(node, ast.alias)}
+        if place in tasks or named & wanted:
+            kept.append(place)
+            wanted |= used
+    return kept[::-1]
 
-    It runs in a process of its own, as a reader's kernel does: without the types that pytest checks.
+
+def run_with_solutions(paths: Sequence[Path]) -> dict[str, list[list[str]]]:
+    """Run what exercises need, readers' cells twice: {exercise: [lines with the stub, with the solution]}.
+
+    All chapters run in one process, apart from pytest's: as a reader's kernel, it does not check types.
     """
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
-    command = [sys.executable, __file__, str(path)]
-    done = subprocess.run(command, cwd=path.parent, env=environment, capture_output=True, text=True)
+    command = [sys.executable, __file__, *map(str, paths)]
+    done = subprocess.run(command, cwd=paths[0].parent, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def main(path: Path) -> None:
+def stop_of(path: Path, parameters: dict[str, Any]) -> tuple[str, Exception]:
+    """The cell at which a notebook with these parameters stops, and its error; without a kernel, here."""
+    notebook = parameterize_notebook(load_notebook_node(str(path)), parameters)
+    namespace: dict[str, Any] = {"__name__": "__main__", "In": []}
+    for cell in [cell for cell in notebook.cells if cell.cell_type == "code"][:4]:  # set-up, parameters twice
+        namespace["In"].append(cell.source)
+        try:
+            exec(cell.source, namespace)
+        except Exception as error:
+            return cell.source, error
+    raise AssertionError(f"{path.name} went on with {parameters}")
+
+
+def run(path: Path) -> dict[str, list[list[str]]]:
+    """What `run_with_solutions` says of one chapter, run here."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    tasks, found = exercises(path), {}
-    for place, cell in enumerate(cells(path)):
-        if cell["cell_type"] != "code" or "live-only" in cell["tags"]:
-            continue
-        versions = [cell["source"]]
+    every, tasks, found = cells(path), exercises(path), {}
+    for place in leaned_on(path):
+        versions = [every[place]["source"]]
         if place in tasks:
-            versions.append(solved(cell["source"], tasks[place][1]))
+            versions.append(solved(versions[0], tasks[place][1]))
         lines = []
         for source in versions:
             printed = io.StringIO()
@@ -113,8 +149,8 @@ def main(path: Path) -> None:
             lines.append([line for line in printed.getvalue().splitlines() if "Exercise" in line])
         if place in tasks:
             found[tasks[place][0]] = lines
-    print(json.dumps(found))
+    return found
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    print(json.dumps({number: lines for name in sys.argv[1:] for number, lines in run(Path(name)).items()}))

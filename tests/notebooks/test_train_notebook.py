@@ -9,6 +9,7 @@ from typing import Any
 import nbformat
 import papermill
 import pytest
+from chapters import stop_of
 from papermill.exceptions import PapermillExecutionError
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -59,10 +60,16 @@ def test_it_trains_shows_and_records(tmp_path: Path) -> None:
     ],
 )
 def test_it_refuses_in_the_first_cell(tmp_path: Path, parameters: dict, message: str) -> None:
-    with pytest.raises(PapermillExecutionError) as error:
-        run(tmp_path, **parameters)
-    assert message in str(error.value)
-    assert "settings_from(notebook_parameters(globals()))" in str(error.value)
+    given = TINY | {"output_dir": str(tmp_path / "out")} | parameters
+    cell, error = stop_of(NOTEBOOKS / "train.ipynb", given)
+    assert message in str(error)
+    assert "settings_from(notebook_parameters(globals()))" in cell
+    assert not (tmp_path / "out").exists()
+
+
+def test_papermill_shows_what_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PapermillExecutionError, match=r"unknown parameter 'epoch' = 3\. Did you mean"):
+        run(tmp_path, epoch=3)
     assert not (tmp_path / "out").exists()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import nbformat
 import papermill
 import pytest
-from papermill.exceptions import PapermillExecutionError
+from chapters import stop_of
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -58,9 +58,10 @@ def test_without_a_report_it_says_what_was_not_run(tmp_path: Path) -> None:
     assert "image/png" not in text
 
 
-def test_an_unknown_knob_stops_it_in_the_first_cell(tmp_path: Path) -> None:
-    with pytest.raises(PapermillExecutionError, match="expected some of corrupt, gap"):
-        run(tmp_path, stored="", study=["corupt"])
+def test_an_unknown_knob_stops_it_in_the_first_cell() -> None:
+    cell, error = stop_of(NOTEBOOKS / "when_it_helps.ipynb", {"stored": "", "study": ["corupt"]})
+    assert "expected some of corrupt, gap" in str(error)
+    assert "notebook_parameters(globals())" in cell
 
 
 def test_its_parameters_read_well() -> None:

@@ -6,11 +6,12 @@ initialisation, loss, schedule, choice of the epoch, decoding and scores are its
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.store import FeatureStore, Split
@@ -71,18 +72,30 @@ def evaluate(model: nn.Module, split: Split) -> dict[str, float]:
     return parsing_scores(*(roll.tolist() for roll in (*found, *split.truth())))
 
 
-def train(store: FeatureStore, recipe: TrainConfig, dim: int = 512, **changes: Any) -> dict[str, float]:
-    """Train one seed; the test scores of the epoch that was best by validation segment Type@AV."""
+def fit(
+    store: FeatureStore,
+    recipe: TrainConfig,
+    dim: int = 512,
+    start: Mapping[str, Tensor] | None = None,
+    orders: Sequence[Sequence[int]] | None = None,
+    **changes: Any,
+) -> PlainHAN:
+    """Train one seed; the model of the epoch that was best by validation segment Type@AV.
+
+    Its first weights are `start`, and its epochs take the videos in these `orders`, where they are given.
+    """
     torch.manual_seed(recipe.seed)
     model = PlainHAN(dim, **changes)
+    model.load_state_dict(start or model.state_dict())
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, recipe.lr_step, recipe.lr_gamma)
     split = store.train
     videos = TensorDataset(split.audio, split.visual_2d, split.visual_3d, split.weak.float())
-    best, test = -1.0, {}
-    for _ in range(recipe.epochs):
+    best, weights = -1.0, {}
+    for epoch in range(recipe.epochs):
         model.train()
-        for batch in DataLoader(videos, recipe.batch_size, shuffle=True):
+        order = orders[epoch] if orders else RandomSampler(videos)
+        for batch in DataLoader(videos, recipe.batch_size, sampler=order):
             loss = loss_of(model, *batch)
             optimizer.zero_grad()
             loss.backward()
@@ -90,5 +103,11 @@ def train(store: FeatureStore, recipe: TrainConfig, dim: int = 512, **changes: A
         schedule.step()
         val = evaluate(model, store.val)["segment_type"]
         if val >= best:
-            best, test = val, evaluate(model, store.test)
-    return test
+            best, weights = val, {name: x.clone() for name, x in model.state_dict().items()}
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def train(store: FeatureStore, recipe: TrainConfig, dim: int = 512, **changes: Any) -> dict[str, float]:
+    """The test scores of a model that is trained by `fit`."""
+    return evaluate(fit(store, recipe, dim, **changes), store.test)
