@@ -24,7 +24,7 @@ from cmpie_lite.config import ModelConfig, TrainConfig
 from cmpie_lite.decoding import PROTOCOLS
 from cmpie_lite.results.intervals import leaves_out_zero
 from cmpie_lite.results.report_files import read_report
-from cmpie_lite.results.reports import made_by
+from cmpie_lite.results.reports import made_by, remarks
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -116,7 +116,8 @@ def summary(stored: Mapping[str, Any]) -> list[str]:
             for x in (found["all"]["segment_type"], found["all"]["event_type"])
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    return [*lines, "", f"{made_by(stored)}.", "", "```bash", stored["command"], "```", ""]
+    made = f"{made_by(stored)}. {remarks(stored)}".strip()
+    return [*lines, "", made, "", "```bash", stored["command"], "```", ""]
 
 
 def gate_section() -> list[str]:
