@@ -18,10 +18,12 @@ from cmpie_lite.results.findings import (
     of_differences,
     of_tagging,
 )
+from cmpie_lite.results.pairing import interval_of
 from cmpie_lite.results.published import printed_cells
 from cmpie_lite.results.report_files import read_report, write_report
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import make_report
+from cmpie_lite.systems.rows import paper_rows
 from tests.making_reports import readings_report, record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -181,6 +183,31 @@ def test_systems_that_only_tag_are_named() -> None:
     assert "hardly do: CM-PIE, +Seg Attention." in said
     assert said.endswith("The timing of CM-PIE is worth most, +2.0 points.")
     assert of_tagging(behaviour.loc[["han"]]) == "Every system here places events in time."
+
+
+def test_what_chapters_say_of_table_2_is_what_is_stored() -> None:
+    """The sentences of chapters 3, 4 and 7 and of the training page that read the controls and CMA."""
+    report = read_report(ROOT / "book" / "results" / "table2.json")
+    intervals, behaviour = frame_of(report["intervals"]), frame_of(report["tables"]["behaviour"])
+    with_sa = "segment_attention"
+    not_told = [("two_hans", "han"), ("han_behind_sa", "han"), (with_sa, "han"), (with_sa, "two_hans")]
+    for metric in ("segment_type", "event_type"):
+        for pair in not_told:
+            found = interval_of(intervals, *pair, metric)
+            assert found is not None
+            assert found[1] < 0 < found[2], (pair, metric)
+        loss = interval_of(intervals, "cmpie", with_sa, metric)
+        assert loss is not None
+        assert loss[2] < 0
+    before, cmpie = behaviour.loc[with_sa], behaviour.loc["cmpie"]
+    assert behaviour.full_audio["without_visual"] > before.full_audio  # CMA on audio alone
+    assert behaviour.full_visual["without_audio"] > before.full_visual
+    assert behaviour.timing_event[list(paper_rows(2))].idxmax() == with_sa
+    assert min(cmpie.full_audio, cmpie.full_visual) > 0.5
+    assert cmpie.timing_event < NEEDED
+    gates = behaviour.gate_videos.dropna()
+    assert len(gates) == 5
+    assert (gates > 0.02).all()  # SA's gate follows the clip
 
 
 @pytest.mark.parametrize("path", TABLE_NOTEBOOKS, ids=lambda path: path.stem)
