@@ -160,7 +160,8 @@ def test_trouble_in_closing_is_one_line(
 
 
 INTERRUPTED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
 from cmpie_lite.__main__ import main
 from cmpie_lite.experiments import run_many
 

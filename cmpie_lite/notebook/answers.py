@@ -117,7 +117,7 @@ def squeezed(answer: Any, features: Tensor) -> Iterator[Case]:
 
 
 def both_axes(answer: Callable) -> Iterator[Case]:
-    sa, x = SegmentAttention(ModelConfig(sa_axis="both", dim=6)), seeded(2, 10, 6)
+    sa, x = SegmentAttention(ModelConfig(sa_axis="both", sa_squeeze="mean", dim=6)), seeded(2, 10, 6)
     gates = [sa.gates[axis].phi[0] for axis in ("segment", "channel")]  # type: ignore[index]
     refined, _ = sa([x])
     yield "", answer(x, *gates), refined[0]

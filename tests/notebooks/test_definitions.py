@@ -144,7 +144,7 @@ def test_segment_attention(d: int, reduction: int, seed: int) -> None:
     """Eq. 4-7 by segment: loop = vectorised = package, value and gradient. T is ten, as in the package."""
     own = chapter("03_segment_attention")
     torch.manual_seed(seed)
-    module = SegmentAttention(ModelConfig(sa_reduction=reduction)).double()
+    module = SegmentAttention(ModelConfig(sa_squeeze="mean", sa_reduction=reduction)).double()
     functions = {
         "loop": own["segment_attention_loop"],
         "vectorised": own["segment_attention"],
@@ -167,7 +167,7 @@ def test_segment_attention_of_any_length(T: int, d: int, hidden: int, seed: int)
 def test_channel_attention(d: int, T: int, seed: int) -> None:
     """Eq. 4-7 by channel, as printed: notebook = package, value and gradient, for any number of segments."""
     torch.manual_seed(seed)
-    module = SegmentAttention(ModelConfig(sa_axis="channel", dim=d)).double()
+    module = SegmentAttention(ModelConfig(sa_axis="channel", sa_squeeze="mean", dim=d)).double()
     functions = {
         "vectorised": chapter("03_segment_attention")["channel_attention"],
         "package": as_function(module, lambda x: [x[None]]),
@@ -180,7 +180,7 @@ def test_channel_attention(d: int, T: int, seed: int) -> None:
 def test_global_attention(d: int, seed: int) -> None:
     """Eq. 4-7 with the printed sum and one weight per segment: notebook = package, value and gradient."""
     torch.manual_seed(seed)
-    module = SegmentAttention(ModelConfig(sa_axis="global", dim=d)).double()
+    module = SegmentAttention(ModelConfig(sa_axis="global", sa_squeeze="mean", dim=d)).double()
     functions = {
         "vectorised": chapter("03_segment_attention")["global_attention"],
         "package": as_function(module, lambda x: [x[None]]),

@@ -45,7 +45,7 @@ def test_a_tiny_study_is_trained_and_shown(tmp_path: Path) -> None:
     assert "THIS IS NOT LLP" in text
     assert "all of it (CM-PIE over HAN): one seed at 1.0, 0.0" in text
     assert "place=0.0" in text
-    assert text.count("image/png") == 2  # one figure of differences, one of mechanisms
+    assert text.count("image/svg+xml") == 2  # one figure of differences, one of mechanisms
     assert "Not run here" not in text
 
 
@@ -55,7 +55,7 @@ def test_without_a_report_it_says_what_was_not_run(tmp_path: Path) -> None:
     assert "--seeds 1 2" in text
     assert "--test-videos 10000" in text
     assert text.count("Not run here") == 5
-    assert "image/png" not in text
+    assert "image/svg" not in text
 
 
 def test_an_unknown_knob_stops_it_in_the_first_cell() -> None:
