@@ -87,7 +87,7 @@ gpu: $(READY) ## everything that waits for a GPU, in the order of its worth: mak
 $(COLAB)/.ready:
 	@echo "Setting up $(COLAB), about 2 GB: what Colab has that the notebooks use, with $(COLAB_PYTHON). This takes a few minutes."
 	@$(COLAB_PYTHON) -m venv $(COLAB)
-	@$(COLAB)/bin/python -m pip install --quiet torch==2.13.0 numpy pandas matplotlib seaborn tqdm ipywidgets==7.7.1 ipykernel papermill \
+	@$(COLAB)/bin/python -m pip install --quiet $$(grep '^torch==' requirements.txt) numpy pandas matplotlib seaborn tqdm ipywidgets==7.7.1 ipykernel papermill \
 		'dask[distributed]' cryptography
 	@$(COLAB)/bin/python -m pip download --quiet --dest $(COLAB)/wheels jaxtyping safetensors av setuptools
 	@touch $@

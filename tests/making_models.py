@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cmpie_lite.config import ModelConfig
 from cmpie_lite.model import CMPIE
@@ -24,3 +24,12 @@ def inputs(n: int = 3, seed: int = 0, frames: int = 10) -> tuple[Tensor, Tensor,
 def build(config: ModelConfig, seed: int = 0) -> CMPIE:
     torch.manual_seed(seed)
     return CMPIE(override(config, SMALL))
+
+
+def assert_frames_are_pooled(model: nn.Module) -> None:
+    """80 frames, or the mean of each 8 of them: the same predictions."""
+    audio, frames, visual_3d = inputs(frames=80)
+    pooled = frames.reshape(3, 10, 8, 2048).mean(2)
+    torch.testing.assert_close(
+        model(audio, frames, visual_3d).predictions(), model(audio, pooled, visual_3d).predictions()
+    )

@@ -21,7 +21,7 @@ from cmpie_lite.systems.avsdn import AVSDNConfig
 from cmpie_lite.systems.build import Config, build, config_from_facts, config_to_facts
 from cmpie_lite.systems.mm_pyramid import MMPyramidConfig
 from cmpie_lite.systems.rows import SYSTEMS, System, paper_rows, systems_of
-from tests.making_models import inputs
+from tests.making_models import assert_frames_are_pooled, inputs
 from tests.making_systems import each_baseline, make
 
 # --- the interface ---
@@ -49,12 +49,7 @@ def test_every_parameter_receives_a_gradient(config: Config) -> None:
 
 @each_baseline
 def test_eighty_frames_equal_ten_pooled_segments(config: Config) -> None:
-    model = make(config).eval()
-    audio, frames, visual_3d = inputs(frames=80)
-    pooled = frames.reshape(3, 10, 8, 2048).mean(2)
-    torch.testing.assert_close(
-        model(audio, frames, visual_3d).predictions(), model(audio, pooled, visual_3d).predictions()
-    )
+    assert_frames_are_pooled(make(config).eval())
 
 
 @each_baseline

@@ -19,11 +19,9 @@ from cmpie_lite.experiments import settings as experiment
 from cmpie_lite.experiments.parse import event_table, events_folder, write_events
 from cmpie_lite.labels import CLASS_INDEX
 from cmpie_lite.support.fields import override
-from cmpie_lite.systems.build import config_to_facts
-from cmpie_lite.systems.rows import SYSTEMS
-from cmpie_lite.training.checkpoint import BEST, LAST, write_checkpoint
-from cmpie_lite.training.loop import new_model
+from cmpie_lite.training.checkpoint import LAST
 from tests.making import write_store
+from tests.making_runs import untrained_run
 from tests.video_files import numbered, write_video
 
 
@@ -110,17 +108,8 @@ def test_a_missing_package_is_named_with_its_extra(
 
 def test_a_silent_video_is_parsed_when_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = write_video(tmp_path / "mute.mp4", [numbered(0)] * 80, 8.0)
-    config = override(SYSTEMS["han"].config, {"dim": 8, "ffn_dim": 8})
-    facts = {
-        "config": config_to_facts(config),
-        "recipe": {},
-        "parameters": "",
-        "source": "LLP-sim",
-        "data": "",
-    }
-    (tmp_path / "run").mkdir()
-    write_checkpoint(tmp_path / "run" / BEST, new_model(config, 1).state_dict(), facts)
-    words = ["parse", str(clip), "--run-dir", str(tmp_path / "run"), "--weights", "tiny", "--device", "cpu",
+    run_dir = untrained_run(tmp_path / "run")
+    words = ["parse", str(clip), "--run-dir", str(run_dir), "--weights", "tiny", "--device", "cpu",
              "--output-dir", str(tmp_path / "out")]  # fmt: skip
     assert main(words) == 2
     assert "no audio track" in capsys.readouterr().err

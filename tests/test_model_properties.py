@@ -11,7 +11,7 @@ from cmpie_lite.losses import weak_label_loss
 from cmpie_lite.model import CMPIE
 from cmpie_lite.support.fields import override
 from cmpie_lite.systems.rows import SYSTEMS, configs
-from tests.making_models import SMALL, build, inputs
+from tests.making_models import SMALL, assert_frames_are_pooled, build, inputs
 
 READINGS = {
     "front_end": ("mlp",),
@@ -68,12 +68,7 @@ def test_probabilities_and_weights(config: ModelConfig) -> None:
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_eighty_frames_equal_ten_pooled_segments(config: ModelConfig) -> None:
-    model = build(config).eval()
-    audio, frames, visual_3d = inputs(frames=80)
-    pooled = frames.reshape(3, 10, 8, 2048).mean(2)
-    torch.testing.assert_close(
-        model(audio, frames, visual_3d).predictions(), model(audio, pooled, visual_3d).predictions()
-    )
+    assert_frames_are_pooled(build(config).eval())
 
 
 def test_permuting_segments_permutes_han() -> None:

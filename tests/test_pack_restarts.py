@@ -40,16 +40,24 @@ def counting(monkeypatch: pytest.MonkeyPatch, stop_at: int | None) -> Callable[[
     return lambda: calls
 
 
+def packed_until(
+    stop_at: int, feats: Path, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The folder of a store whose packing was stopped at one of its files."""
+    out = feats.parent / "store"
+    with monkeypatch.context() as patch:
+        counting(patch, stop_at)
+        with pytest.raises(Stop):
+            run(feats, annotations, out)
+    return out
+
+
 @pytest.mark.parametrize("stop_at", [1, 2, 6, 11, 15, 16, 25, 30])
 def test_no_file_is_read_twice(
     feats: Path, annotations: Annotations, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
     run(feats, annotations, feats.parent / "whole")
-    out, files = feats.parent / "store", 3 * sum(SIZES.values())
-    with monkeypatch.context() as patch:
-        counting(patch, stop_at)
-        with pytest.raises(Stop):
-            run(feats, annotations, out)
+    out, files = packed_until(stop_at, feats, annotations, monkeypatch), 3 * sum(SIZES.values())
     count = counting(monkeypatch, None)
     run(feats, annotations, out)
     assert count() == files - (stop_at - 1)
@@ -59,11 +67,7 @@ def test_no_file_is_read_twice(
 def test_a_file_changed_in_between_is_packed_anew(
     feats: Path, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = feats.parent / "store"
-    with monkeypatch.context() as patch:
-        counting(patch, 3 * SIZES["train"] + 3)
-        with pytest.raises(Stop):
-            run(feats, annotations, out)
+    out = packed_until(3 * SIZES["train"] + 3, feats, annotations, monkeypatch)
     path = file_of(feats, annotations.train.ids[0], "vggish")
     np.save(path, GOOD)
     os.utime(path, ns=(1, 1))
@@ -76,11 +80,7 @@ def test_a_file_changed_in_between_is_packed_anew(
 def test_other_labels_are_packed_anew(
     feats: Path, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = feats.parent / "store"
-    with monkeypatch.context() as patch:
-        counting(patch, 3 * SIZES["train"] + 3)
-        with pytest.raises(Stop):
-            run(feats, annotations, out)
+    out = packed_until(3 * SIZES["train"] + 3, feats, annotations, monkeypatch)
     train = SplitAnnotations(annotations.train.ids, ~annotations.train.weak)
     run(feats, Annotations(train, annotations.val, annotations.test, "2024", ()), out)
     assert np.array_equal(open_store(out, verify=True).train.weak.numpy(), train.weak)

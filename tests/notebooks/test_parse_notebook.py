@@ -15,13 +15,9 @@ from chapters import stop_of
 
 from cmpie_lite.experiments.parse import COLUMNS
 from cmpie_lite.notebook.page import player
-from cmpie_lite.support.fields import override
-from cmpie_lite.systems.build import config_to_facts
-from cmpie_lite.systems.rows import SYSTEMS
-from cmpie_lite.training.checkpoint import BEST, write_checkpoint
-from cmpie_lite.training.loop import new_model
 from data_fetch.render.clips import render_clip
 from data_fetch.render.scenes import make_scene
+from tests.making_runs import untrained_run
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -47,19 +43,10 @@ def text_of(notebook: nbformat.NotebookNode) -> str:
 
 def test_it_parses_a_readers_video_with_a_readers_run(tmp_path: Path) -> None:
     """Threshold 0: the untrained model claims every class from start to end, twice."""
-    config = override(SYSTEMS["han"].config, {"dim": 8, "ffn_dim": 8})
-    facts = {
-        "config": config_to_facts(config),
-        "recipe": {},
-        "parameters": "",
-        "source": "LLP-sim",
-        "data": "",
-    }
-    (tmp_path / "run").mkdir()
-    write_checkpoint(tmp_path / "run" / BEST, new_model(config, 1).state_dict(), facts)
+    run_dir = untrained_run(tmp_path / "run")
     clip = tmp_path / "mine.mp4"
     render_clip(clip, make_scene(1, 0), size=16, fps=4.0, seconds=4.0)
-    paths = {"video": str(clip), "run_dir": str(tmp_path / "run")}
+    paths = {"video": str(clip), "run_dir": str(run_dir)}
     notebook = run(tmp_path, **paths, start=1.0, threshold=0.0)
     text = text_of(notebook)
     assert "video: your own" in text
