@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cmpie_lite.data.store import FeatureStore
-from cmpie_lite.errors import ConfigError
+from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments import grid
 from cmpie_lite.experiments import run_many as many_runs
 from cmpie_lite.experiments.grid import (
@@ -163,6 +163,25 @@ def test_finished_runs_are_read_and_only_the_others_run(
     assert second[0] == first[0]
     assert finished(replace(jobs[0], epochs=2), store) is None
     assert finished(replace(jobs[0], overrides={**TINY, "heads": 2}), store) is None
+
+
+def test_a_report_on_what_has_ended_runs_nothing(
+    given: dict[str, Any], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = grid_settings(given | {"systems": ["han", "two_hans", "cmpie"], "seeds": [1, 2]})
+    with pytest.raises(DataError, match="runs of no system have ended, expected han's and those of one more"):
+        table_report(settings, 2, "a command", ended=True, progress=False)
+    done = [job for job in settings.jobs() if job.model == "han" or (job.model, job.seeds[0]) == ("cmpie", 2)]
+    run_grid(done, store, workers=1, progress=False)
+    monkeypatch.setattr(many_runs, "run_experiment", None)
+    report = table_report(settings, 2, "a command", ended=True, progress=False)
+    runs, intervals = frame_of(report["runs"]), frame_of(report["intervals"])
+    assert runs.groupby("system").seed.apply(list).to_dict() == {"han": [1, 2], "cmpie": [2]}
+    assert "1 to 2 seeds" in score_table(runs).title
+    assert score_table(runs).cells.index.unique("system").tolist() == ["HAN", "CM-PIE, 1 seed"]
+    assert set(intervals.seeds) == {1}
+    assert frame_of(report["tables"]["behaviour"]).seeds.to_dict() == {"han": 2, "cmpie": 1}
+    assert "cmpie against han: videos" in report["tables"], "of the one seed that both have"
 
 
 def test_a_run_that_fails_does_not_stop_the_others(

@@ -66,7 +66,7 @@ def test_a_reading_that_all_runs_have_is_not_run_twice(monkeypatch: pytest.Monke
 def test_effects_are_reading_minus_default_in_points(
     given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readings, "readings", lambda: {"sa_squeeze": ("sum",), "heads": (4, 8)})
+    monkeypatch.setattr(readings, "readings", lambda config: {"sa_squeeze": ("sum",), "heads": (4, 8)})
     report = ambiguity_report(grid_settings(given), "a command", progress=False)
     assert {name: list(found) for name, found in report["effects"].items()} == {
         "sa_squeeze": ["sum"], "heads": ["4", "8"],
@@ -80,6 +80,17 @@ def test_effects_are_reading_minus_default_in_points(
     assert effect["metric"] == "segment_type"
     assert effect["all"]["segment_type"]["mean"] == effect["mean"]
     assert (report["seeds"], report["base"], report["command"]) == ([1, 2], base, "a command")
+
+
+def test_the_ablations_of_cm_cs_are_its_readings(given: dict[str, Any]) -> None:
+    report = ambiguity_report(
+        grid_settings(given), "a command", ["stages", "difference"], system="cm_cs", progress=False
+    )
+    assert {name: list(found) for name, found in report["effects"].items()} == {
+        "stages": ["visual", "audio_visual", "none"],
+        "difference": ["0.0"],
+    }
+    assert set(frame_of(report["runs"]).system) == {"cm_cs"}
 
 
 # ---------- command line, stored reports ----------
@@ -120,7 +131,7 @@ def test_reports_lie_beside_the_runs_and_say_how_to_repeat_them(
 ) -> None:
     """Without an output folder both go to the project's `out`, wherever the command was given."""
 
-    def report(settings: GridSettings, table: Any, command: str) -> dict[str, Any]:
+    def report(settings: GridSettings, table: Any, command: str, ended: bool) -> dict[str, Any]:
         records = [record(name, 1, 0.5) for name in ("han", "cmpie")]
         return make_report(records, [("cmpie", "han")], command)
 
@@ -143,7 +154,16 @@ def test_reports_lie_beside_the_runs_and_say_how_to_repeat_them(
         (["--table", "1", "--systems", "hann"], "Settings.model = 'hann'"),
         (["--table", "1", "--systems", "cmpie", "ave"], "'han' and at least one more"),
         (["--table", "1", "--systems", "han", "without_audio"], "some of Table 1: ave, avsdn"),
-        (["--ambiguities", "dropout", "--systems", "han"], "--systems with --ambiguities"),
+        (
+            ["--ambiguities", "--systems", "han", "cmpie"],
+            "--systems han cmpie with --ambiguities: readings are",
+        ),
+        (["--ambiguities", "--systems", "ave"], "ave has no readings, expected such as cmpie or cm_cs"),
+        (
+            ["--ambiguities", "sa_axis", "--systems", "cm_cs"],
+            "no readings of 'sa_axis', expected some of stages",
+        ),
+        (["--ambiguities", "dropout", "--ended"], "--ended with --ambiguities: it is for the tables"),
         (["--ambiguities", "--set", "heads=4", "--set", "heads=8"], "--set gives heads more than once"),
         (["--ambiguities", "--set", "heads"], "NAME=VALUE"),
         (["--ambiguities", "dropout", "--set", "dropout=0"], "the only reading of dropout"),

@@ -22,7 +22,7 @@ from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments.readings import effects_of, reading_jobs
 from cmpie_lite.experiments.record import RunRecord
 from cmpie_lite.experiments.run_files import video_scores
-from cmpie_lite.experiments.run_many import run_grid, seeds_together
+from cmpie_lite.experiments.run_many import finished, run_grid, seeds_together
 from cmpie_lite.experiments.settings import (
     RunSettings,
     Settings,
@@ -80,13 +80,16 @@ def grid_settings(names: Mapping[str, Any], table: Literal[1, 2] = 2) -> GridSet
 
 
 def table_report(
-    settings: GridSettings, table: Literal[1, 2], command: str, *, progress: bool = True
+    settings: GridSettings, table: Literal[1, 2], command: str, *, ended: bool = False, progress: bool = True
 ) -> Report:
     """Run what is not there yet and report on all of it; or read the report that `stored` names.
 
+    With `ended` nothing is run: the report is on the runs that have ended, and a slow system may have fewer.
+
     Every system is paired with HAN, CM-PIE with every other one, and a row with its controls, over seeds, and
     on LLP over test videos too: a simulator's are as many as one likes, LLP's are fixed. The tables of
-    `analysis` are those of HAN and CM-PIE, least seed; "behaviour" is that of every system, all seeds.
+    `analysis` are those of HAN and CM-PIE, the least seed of both; "behaviour" is that of every system, all
+    seeds.
 
     Raises:
         DataError: a stored report of something else, or data that cannot be had. GridError: runs that failed.
@@ -98,14 +101,35 @@ def table_report(
     require(settings, "systems", "han" in names and len(names) > 1, "'han' and at least one more to compare")
     jobs = settings.jobs()
     store = open_data(jobs[0])
+    if ended:
+        jobs = ended_jobs(jobs, store)
+        names = list(dict.fromkeys(job.model for job in jobs))
     records, videos = run_all(jobs, store, settings, progress)
     pairs = [(name, "han") for name in names] + [("cmpie", name) for name in names] + controls(names)
     pairs = [(a, b) for a, b in dict.fromkeys(pairs) if a != b and a in names and b in names]
     runs = list(zip(jobs, records, strict=True))
-    shown = [run for run in runs if run[0].seeds[0] == min(settings.seeds)]
-    tables = analyses([run for run in shown if run[0].model in ("han", "cmpie")], store)
+    chosen = [run for run in runs if run[0].model in ("han", "cmpie")]
+    seeds = [{job.seeds[0] for job, _ in chosen if job.model == name} for name in ("han", "cmpie")]
+    least = min(seeds[0] & seeds[1] or seeds[0])
+    tables = analyses([run for run in chosen if run[0].seeds[0] == least], store)
     tables["behaviour"] = behaviours({name: [r for r in runs if r[0].model == name] for name in names}, store)
     return make_report(records, pairs, command, videos=videos, tables=tables)
+
+
+def ended_jobs(jobs: Sequence[Settings], store: FeatureStore) -> list[Settings]:
+    """Those of a grid's jobs whose runs have ended.
+
+    Raises:
+        DataError: HAN, with which every system is compared, and one more have not ended.
+    """
+    found = [job for job in jobs if finished(job, store)]
+    names = sorted({job.model for job in found})
+    if len(names) < 2 or "han" not in names:
+        raise DataError(
+            f"runs of {', '.join(names) or 'no system'} have ended, expected han's and those of one more at "
+            "least: leave --ended out, and what is missing is run."
+        )
+    return found
 
 
 def stored_report(path: Path, table: Literal[1, 2]) -> Report:
@@ -169,14 +193,19 @@ def run_all(
 
 
 def ambiguity_report(
-    settings: GridSettings, command: str, only: Sequence[str] = (), *, progress: bool = True
+    settings: GridSettings,
+    command: str,
+    only: Sequence[str] = (),
+    *,
+    system: str = "cmpie",
+    progress: bool = True,
 ) -> Report:
-    """Readings (of some fields, or all) against the default, paired; the register reads `effects`.
+    """Readings of a system (some fields', or all) against its default, paired; the register reads `effects`.
 
     Raises:
         ConfigError: a field without readings, or no reading but the default. Else as `table_report`.
     """
-    groups = reading_jobs(replace(settings, systems=["cmpie"]).jobs(), only)
+    groups = reading_jobs(replace(settings, systems=[system]).jobs(), only)
     jobs = [job for group in groups.values() for job in group]
     store = open_data(jobs[0])
     records, videos = run_all(jobs, store, settings, progress)
@@ -203,10 +232,11 @@ def add_words(top: argparse.ArgumentParser) -> None:
         "--ambiguities",
         nargs="*",
         metavar="FIELD",
-        help="CM-PIE by every reading of the paper, or of some fields",
+        help="CM-PIE (or one of --systems) by every reading, or by those of some fields",
     )
     top.add_argument("--systems", nargs="+", help="only these of the table's systems")
     top.add_argument("--seeds", type=int, nargs="+", default=list(default.seeds))
+    top.add_argument("--ended", action="store_true", help="run nothing: report on a table's ended runs")
 
 
 def run(options: argparse.Namespace, overrides: Mapping[str, Any], command: str) -> int:
@@ -222,11 +252,16 @@ def run(options: argparse.Namespace, overrides: Mapping[str, Any], command: str)
         del given["systems"]
     settings = grid_settings(given, options.table or 2)
     if options.table is None:
-        if options.systems:
-            raise ConfigError("--systems with --ambiguities: readings are those of CM-PIE, leave it out.")
-        report, name = ambiguity_report(settings, command, options.ambiguities), "ambiguities"
+        systems = options.systems or ["cmpie"]
+        if len(systems) > 1:
+            raise ConfigError(f"--systems {' '.join(systems)} with --ambiguities: readings are those of one.")
+        if options.ended:
+            raise ConfigError("--ended with --ambiguities: it is for the tables, leave it out.")
+        report = ambiguity_report(settings, command, options.ambiguities, system=systems[0])
+        name = "ambiguities"
     else:
-        report, name = table_report(settings, options.table, command), f"table{options.table}"
+        report = table_report(settings, options.table, command, ended=options.ended)
+        name = f"table{options.table}"
     runs = frame_of(report["runs"])
     print("\n".join(filter(None, (about(runs), caution(runs)))))
     if options.table is not None:

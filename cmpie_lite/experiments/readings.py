@@ -1,4 +1,4 @@
-"""The paper's readings as a grid: every alternative of every open field, and the effect of choosing it."""
+"""Readings as a grid: every alternative of every open field of a config, and the effect of choosing it."""
 
 from __future__ import annotations
 
@@ -14,29 +14,34 @@ from cmpie_lite.errors import ConfigError
 from cmpie_lite.experiments.settings import Settings
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.report_form import Effect, Limits
+from cmpie_lite.systems.build import Config
+from cmpie_lite.systems.cm_cs import CMCSConfig
 
-# Readings of the numbers that the paper leaves open, beside the default; words have theirs in `ModelConfig`.
-NUMBERS: Final[dict[str, tuple[Any, ...]]] = {
-    "sa_layers": (3,),
-    "sa_reduction": (1, 5),
-    "heads": (4, 8),
-    "dropout": (0.0,),
-    "ffn_dim": (2048,),
-    "han_layers": (2,),
+# Readings of the numbers that the paper leaves open, beside the default; words have theirs in the config.
+NUMBERS: Final[dict[type, dict[str, tuple[Any, ...]]]] = {
+    ModelConfig: {
+        "sa_layers": (3,),
+        "sa_reduction": (1, 5),
+        "heads": (4, 8),
+        "dropout": (0.0,),
+        "ffn_dim": (2048,),
+        "han_layers": (2,),
+    },
+    CMCSConfig: {"similarity": (0.0,), "difference": (0.0,), "reconstruction": (0.0,)},
 }
 CHOSEN_BY: Final = (
     "segment_type"  # the score by which a run's epoch is chosen; the register prints its effect
 )
 
 
-def readings() -> dict[str, tuple[Any, ...]]:
-    """Field of `ModelConfig` -> its readings other than the default."""
+def readings(config: type[Config] = ModelConfig) -> dict[str, tuple[Any, ...]]:
+    """Field of a config -> its readings other than the default. CM-CS+HAN's are its ablations."""
     words = {
-        name: tuple(value for value in get_args(hint) if value != getattr(ModelConfig(), name))
-        for name, hint in get_type_hints(ModelConfig).items()
+        name: tuple(value for value in get_args(hint) if value != getattr(config(), name))
+        for name, hint in get_type_hints(config).items()
         if get_origin(hint) is Literal
     }
-    return words | NUMBERS
+    return words | NUMBERS.get(config, {})
 
 
 def reading_jobs(base: Sequence[Settings], only: Sequence[str] = ()) -> dict[tuple[str, str], list[Settings]]:
@@ -45,9 +50,12 @@ def reading_jobs(base: Sequence[Settings], only: Sequence[str] = ()) -> dict[tup
     A reading that `base` has already is left out.
 
     Raises:
-        ConfigError: one of the fields `only` (none given: all) has no readings; nothing is left to compare.
+        ConfigError: a system without readings; one of the fields `only` (none given: all) has none; nothing
+            is left to compare.
     """
-    known = readings()
+    known = readings(type(base[0].config))
+    if not known:
+        raise ConfigError(f"{base[0].model} has no readings, expected such as cmpie or cm_cs.")
     if unknown := [name for name in only if name not in known]:
         raise ConfigError(f"no readings of {unknown[0]!r}, expected some of {', '.join(known)}.")
     found = {("", ""): list(base)}

@@ -13,7 +13,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, cast
 
-from cmpie_lite.config import ModelConfig
 from cmpie_lite.errors import DataError
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.intervals import METHODS
@@ -168,7 +167,7 @@ def check_effects(report: Report) -> None:
     changed = [part.split("=") for part in report["base"].split(",") if part]
     if any(len(pair) != 2 or (pair[0] == "dim" and not pair[1].isdecimal()) for pair in changed):
         raise DataError(f"base = {report['base']!r}, expected such as dim=128,heads=4")
-    known = {f.name for f in fields(ModelConfig)}
+    known = {f.name for f in fields(SYSTEMS[frame_of(report["runs"]).system.iloc[0]].config)}
     found = [
         (f, value, effect) for f, values in report["effects"].items() for value, effect in values.items()
     ]

@@ -88,8 +88,10 @@ def about(frame: pd.DataFrame) -> str:
     """One line on the runs: their data, with "(NOT LLP)" where they are others, the numbers of videos, seeds
     and epochs, and what they change of the defaults."""
     first, loud = frame.iloc[0], "" if frame.source.iloc[0] == "LLP" else " (NOT LLP)"
-    seeds, epochs = int(frame.seed.nunique()), int(first.epochs)
-    counts = f"{seeds} seed{'s' * (seeds != 1)}, {epochs} epoch{'s' * (epochs != 1)}"
+    each, epochs = frame.groupby(["system", "changed"]).seed.nunique(), int(first.epochs)
+    least, most = int(each.min()), int(each.max())
+    seeds = str(most) if least == most else f"{least} to {most}"
+    counts = f"{seeds} seed{'s' * (most != 1)}, {epochs} epoch{'s' * (epochs != 1)}"
     return f"{first.source}{loud}, {first.videos} videos, {counts}{changed_in(frame)}"
 
 

@@ -70,25 +70,32 @@ def score_table(frame: pd.DataFrame, *, key: str = "system") -> Table:
         DataError: runs that cannot share a table, or a row of runs that differ in more than their seed.
     """
     check_comparable(frame)
-    rows = {}
+    rows, most = {}, frame.groupby(key).seed.nunique().max()
     for name, group in frame.groupby(key, sort=False):
         check_one_kind(str(name), group, key)
         mean, spread = 100 * group[list(SCORES)].mean(), 100 * group[list(SCORES)].std()
-        rows[title_of(str(name))] = {
+        rows[row_title(str(name), len(group), most)] = {
             m: f"{mean[m]:.1f}" + (f"{NBSP}±{NBSP}{spread[m]:.1f}" if len(group) > 1 else "") for m in SCORES
         }
     return Table(f"{about(frame)}. F-score in percent, mean ± standard deviation over seeds", by_level(rows))
+
+
+def row_title(name: str, seeds: int, most: int) -> str:
+    """What a row is called: its system, and its number of seeds where others have more."""
+    return title_of(name) + (f", {seeds} seed{'s' * (seeds != 1)}" if seeds < most else "")
 
 
 def interval_table(frame: pd.DataFrame, intervals: pd.DataFrame, worse: str = "han") -> Table:
     """Differences from one system with their 95 % intervals, in points; starred where 0 lies outside."""
     rows: dict[str, dict[str, str]] = {}
     chosen = intervals[(intervals.worse == worse) & (intervals.better != worse)]
+    most = int(chosen.seeds.astype(int).max()) if len(chosen) else 0
     for row in chosen.to_dict("records"):
         mean, low, high = (100 * float(row[name]) for name in ("mean", "low", "high"))
         limits = "" if math.isnan(low) else f" [{low:+.1f},{NBSP}{high:+.1f}]"  # one seed has none
         text = f"{mean:+.1f}{limits}" + f"{NBSP}*" * leaves_out_zero(low, high)
-        rows.setdefault(title_of(str(row["better"])), {})[str(row["metric"])] = text
+        title = row_title(str(row["better"]), int(row["seeds"]), most)
+        rows.setdefault(title, {})[str(row["metric"])] = text
     title = (
         f"{about(frame)}. Points above {title_of(worse)}, paired, with 95 % intervals over {over(chosen)}; "
         "* where 0 lies outside"
