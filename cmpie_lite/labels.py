@@ -31,7 +31,7 @@ NUM_MODALITIES: Final = len(MODALITIES)
 NUM_SEGMENTS: Final = 10
 SEGMENT_SECONDS: Final = 1.0
 
-# The features that the field uses, per segment: VGGish; ResNet-152, 8 frames a second; R(2+1)D-18.
+# The features that the field uses, per segment: VGGish; ResNet-152, 8 frames per second; R(2+1)D-18.
 AUDIO_DIM: Final = 128
 VISUAL_2D_DIM: Final = 2048
 VISUAL_3D_DIM: Final = 512

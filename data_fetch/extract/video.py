@@ -1,7 +1,7 @@
 """From one video file to the three official feature arrays of LLP.
 
 audio      (10, 128)   VGGish, one log-mel patch per second
-visual_2d  (80, 2048)  ResNet-152, 8 frames a second
+visual_2d  (80, 2048)  ResNet-152, 8 frames per second
 visual_3d  (10, 512)   R(2+1)D-18, one clip of 8 frames per second
 """
 

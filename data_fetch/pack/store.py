@@ -1,7 +1,7 @@
 """`python -m data_fetch pack`: features in the authors' layout -> a packed store.
 
     feats/vggish/<11-char id>.npy        float32 (10, 128)
-    feats/res152/<11-char id>.npy        float32 (80, 2048), 8 frames a second, pooled to (10, 2048)
+    feats/res152/<11-char id>.npy        float32 (80, 2048), 8 frames per second, pooled to (10, 2048)
     feats/r2plus1d_18/<11-char id>.npy   float32 (10, 512)
 
 All files are looked at before any is read. Unfinished work stands in `.packing` of the output folder until a

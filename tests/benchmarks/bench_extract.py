@@ -101,14 +101,14 @@ def main() -> None:
         for n, video in enumerate(videos):
             render_clip(video, make_scene(0, n), size=args.size)
         length = CLIP_SECONDS * len(videos)
-        print(f"{len(videos)} clips of {CLIP_SECONDS:.0f} s, {args.size} x {args.size}, 24 frames a second")
+        print(f"{len(videos)} clips of {CLIP_SECONDS:.0f} s, {args.size} x {args.size}, 24 frames per second")
         load = f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
         print(f"{args.weights} networks on {args.device}, torch {torch.__version__}, one thread; {load}\n")
         spent = shares(videos, args.weights, args.device)
         total = sum(spent.values())
         for step, seconds in spent.items():
-            print(f"{step:20s}{seconds / len(videos):8.3f} s a clip{seconds / total:8.1%}")
-        print(f"{'all':20s}{total / len(videos):8.3f} s a clip: {length / total:.2f} s of video per second\n")
+            print(f"{step:20s}{seconds / len(videos):8.3f} s per clip{seconds / total:8.1%}")
+        print(f"{'all':20s}{total / len(videos):8.3f} s per clip: {length / total:.2f} s of video per second\n")
         recipe = ExtractionRecipe(weights=args.weights, device=args.device, threads=1)
         walls = {}
         for workers in range(1, args.workers + 1):

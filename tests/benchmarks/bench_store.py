@@ -102,7 +102,7 @@ def step_verify(folder: Path, sizes: dict[str, int]) -> str:
 
 
 def step_pack(folder: Path, sizes: dict[str, int]) -> str:
-    """Simulated files of the official layout, 0.7 MB a video: a tenth of the videos."""
+    """Simulated files of the official layout, 0.7 MB per video: a tenth of the videos."""
     count = max(20, sum(sizes.values()) // 10)
     ids = tuple(f"video{i:06d}_0_10" for i in range(count))
     rng = np.random.default_rng(1)
