@@ -108,7 +108,8 @@ def main() -> None:
         total = sum(spent.values())
         for step, seconds in spent.items():
             print(f"{step:20s}{seconds / len(videos):8.3f} s per clip{seconds / total:8.1%}")
-        print(f"{'all':20s}{total / len(videos):8.3f} s per clip: {length / total:.2f} s of video per second\n")
+        rate = f"{length / total:.2f} s of video per second"
+        print(f"{'all':20s}{total / len(videos):8.3f} s per clip: {rate}\n")
         recipe = ExtractionRecipe(weights=args.weights, device=args.device, threads=1)
         walls = {}
         for workers in range(1, args.workers + 1):
