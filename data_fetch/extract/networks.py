@@ -153,7 +153,8 @@ class CoarseGrid(nn.Module):
         self.project = nn.Linear(inputs * math.prod(grid), outputs)
 
     def forward(self, x: Float[Tensor, "N ..."]) -> Float[Tensor, "N D"]:
-        return F.relu(self.project(self.pool(x).flatten(1)))
+        average = self.pool(x.float()).to(x.dtype)  # PyTorch sums three axes in the precision of its input
+        return F.relu(self.project(average.flatten(1)))
 
 
 def tiny_audio() -> nn.Module:
