@@ -13,10 +13,18 @@ from collections.abc import Sequence
 
 from cmpie_lite.experiments import controlled, grid
 from cmpie_lite.experiments.commands import run_evaluate, run_train
-from cmpie_lite.experiments.parse import cautions, event_table, events_folder, parse_features, write_events
+from cmpie_lite.experiments.parse import (
+    ParseSettings,
+    cautions,
+    event_table,
+    events_folder,
+    parse_features,
+    write_events,
+)
 from cmpie_lite.experiments.run_many import GridError
 from cmpie_lite.experiments.words import assignments, parser
 from cmpie_lite.support.devices import check_device
+from cmpie_lite.support.files import check_writable
 from cmpie_lite.support.streams import keep_streams
 from cmpie_lite.support.text import clipped, printable
 from cmpie_lite.training.loop import load_model
@@ -54,8 +62,12 @@ def run_parse(options: argparse.Namespace) -> int:
 
     for package in ("av", "PIL"):  # now, not after the networks are loaded
         need(package, "extract")
+    names = ("threshold", "start", "weights")  # and these, and the folder that is written at the end
+    ParseSettings(**{name: getattr(options, name) for name in names})
     device = check_device(options.device)
     model, facts = load_model(options.run_dir, device)
+    folder = events_folder(options.output_dir, options.video, options.start)
+    check_writable(folder)
     networks = load_networks(options.weights, device, folder=options.weights_dir)
     features = extract_video(options.video, networks, start=options.start, silent_audio=options.silent_audio)
     parsed = parse_features(model, features.audio, features.visual_2d, features.visual_3d)
@@ -65,7 +77,6 @@ def run_parse(options: argparse.Namespace) -> int:
         print(printable(f"note: {note}"))
     events = event_table(parsed, (printable(options.video.name, keep=""),), options.threshold)
     print(events.to_string(index=False) if len(events) else "no events above the threshold")
-    folder = events_folder(options.output_dir, options.video, options.start)
     print(printable(f"written: {' '.join(map(str, write_events(folder, events)))}"))
     return 0
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cmpie_lite.data.llp_names import VIDEO_ID
-from cmpie_lite.support.streams import keep_streams
+from cmpie_lite.support.streams import Words, keep_streams
 from data_fetch.commands import (
     run_annotations,
     run_extract,
@@ -107,7 +107,7 @@ COMMANDS = {  # name -> what runs it, its options, what it does
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m data_fetch", description=__doc__)
+    parser = Words(prog="python -m data_fetch", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (run, add_options, text) in COMMANDS.items():
         command = commands.add_parser(

@@ -57,8 +57,7 @@ def run_videos(args: argparse.Namespace) -> int:
 
 
 def run_extract(args: argparse.Namespace) -> int:
-    import torch
-
+    from cmpie_lite.support.devices import check_device
     from data_fetch.extract.quick import has_bfloat16
     from data_fetch.extract.recipe import ExtractionRecipe
     from data_fetch.extract.videos import MANIFEST, extract_many
@@ -79,7 +78,8 @@ def run_extract(args: argparse.Namespace) -> int:
     )
     if args.weights != "published":
         print(f"WARNING: {args.weights} extractors: the features are NOT those a trained model expects.")
-    if args.precision == "bfloat16" and not has_bfloat16(torch.device(args.device)):
+    here = args.scheduler is None
+    if args.precision == "bfloat16" and here and not has_bfloat16(check_device(args.device)):
         print("WARNING: this processor has no bfloat16 of its own: float32 is faster here.")
     source = args.source or read_origin(paths[0].parent / SOURCE_FILE) or "own videos"
     alone = len(paths) == 1 and args.scheduler is None and args.workers is None

@@ -16,6 +16,7 @@ from cmpie_lite.data.llp_names import VIDEO_ID
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import AUDIO_DIM, FRAMES_PER_SEGMENT, NUM_SEGMENTS, VISUAL_2D_DIM, VISUAL_3D_DIM
 from cmpie_lite.support.files import replace_file, taking_turns
+from cmpie_lite.support.reading import read_text
 from cmpie_lite.support.text import shown
 
 # The folders of the authors' feature files: the shape of one video's array; the tensor that it becomes.
@@ -25,6 +26,7 @@ LAYOUT: Final = {
     "r2plus1d_18": (NUM_SEGMENTS, VISUAL_3D_DIM),
 }
 TENSORS: Final = {"vggish": "audio", "res152": "visual_2d", "r2plus1d_18": "visual_3d"}  # in a store's order
+LARGEST_ORIGIN: Final = 100_000  # bytes of the text that says so
 SOURCE_FILE: Final = "source.txt"  # beside the folders: whose features they are where not LLP's own
 
 
@@ -113,13 +115,13 @@ def read_origin(path: Path) -> str | None:
     """The text of such a file; None where there is none.
 
     Raises:
-        DataError: the file is there but is no text.
+        DataError: the file is there but is no text. ReadError: it is there and cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return read_text(path, LARGEST_ORIGIN).strip()
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
+    except DataError as error:
         raise DataError(f"{path} cannot be read: {error}. Expected one line of text.") from error
 
 

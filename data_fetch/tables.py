@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.files import replace_file, taking_turns
+from cmpie_lite.support.reading import read_text
 from cmpie_lite.support.text import shown
 
 
@@ -59,18 +60,15 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read a csv file of `write_rows`; an absent file is an empty one.
 
     Raises:
-        DataError: the file is not such a csv file.
+        DataError: the file is not such a csv file. ReadError: it is there and cannot be read.
     """
-    if not path.exists():
-        return []
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, strict=True)
-            rows = list(reader)
-            found = tuple(reader.fieldnames or ())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}). Mend that and run again.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+        rows = list(reader)
+        found = tuple(reader.fieldnames or ())
+    except FileNotFoundError:
+        return []
+    except (DataError, csv.Error) as error:
         raise DataError(f"{path}: not a csv file ({error}). Move it elsewhere and run again.") from error
     if found != tuple(columns) or any(None in row or None in row.values() for row in rows):
         raise DataError(

@@ -83,6 +83,12 @@ def test_the_command_line_trains_and_evaluates(
         (["train", "--epochs", "-3"], "TrainConfig.epochs = -3"),
         (["evaluate", "nowhere"], "no checkpoint at"),
         (["parse", "nowhere.mp4", "--run-dir", "nowhere"], "no checkpoint at"),
+        (["parse", "nowhere.mp4", "--run-dir", "nowhere", "--threshold", "nan"], "threshold = nan"),
+        (["parse", "nowhere.mp4", "--run-dir", "nowhere", "--start", "-1"], "start = -1"),
+        (["parse", "nowhere.mp4", "--run-dir", "nowhere", "--weights", "x"], "'published', 'random', 'tiny'"),
+        (["grid", "--table", "1", "--report", "/dev/null/x.json"], "/dev/null/.writable: cannot be written"),
+        (["grid", "--ambiguities", "--report", "/dev"], "/dev: cannot be written (Is a directory"),
+        (["controlled", "--report", "/dev"], "/dev: cannot be written (Is a directory"),
     ],
 )
 def test_the_command_line_refuses_in_one_line(

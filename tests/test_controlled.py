@@ -14,13 +14,14 @@ from cmpie_lite.__main__ import main
 from cmpie_lite.data.llp_sim import SMALL
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments import run_many as many_runs
-from cmpie_lite.experiments.controlled import compared, controlled_report, read_controlled
+from cmpie_lite.experiments.controlled import compared, controlled_report
 from cmpie_lite.experiments.knobs import QUESTIONS, ControlledSettings, levels_of
 from cmpie_lite.experiments.run_many import run_job
 from cmpie_lite.experiments.settings import Settings, open_data
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.mechanism import MEASURES
 from cmpie_lite.results.report_form import frame_of
+from cmpie_lite.results.study_files import read_study
 from cmpie_lite.support.fields import override
 from tests.making import tiny_store
 
@@ -188,7 +189,7 @@ def test_the_command_line_writes_what_stored_reads(
     words += f" --test-videos 20 --output-dir {settings.output_dir} --report {path}"
     assert main(words.split()) == 0
     assert f"report: {path}" in capsys.readouterr().out
-    found = read_controlled(path)
+    found = read_study(path)
     assert found["command"] == "python -m cmpie_lite " + words
     stored = replace(settings, stored=str(path))
     assert controlled_report(stored, "") == found
@@ -196,3 +197,33 @@ def test_the_command_line_writes_what_stored_reads(
     with pytest.raises(DataError, match=r"no report of this study \(its kind is 'table'\)"):
         controlled_report(stored, "")
     assert main(["controlled", "--study", "corupt"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "message"),
+    [
+        (("source",), "<img src=x onerror=alert(1)>", "source is .* expected a plain name"),
+        (("conditions", "data", 0, 2), "[x](javascript:y)", "expected a plain name"),
+        (("runs", "data", 0, 6), float("nan"), "not JSON"),
+        (("runs", "data", 0, 6), "0.5", "row 0, .* expected float"),
+        (("differences", "columns", 0), "knob", "differences has no better"),
+        (("differences", "data"), [], "differences has no rows"),
+        (("seeds",), [True], "expected int"),
+        (("commits",), {}, "expected list"),
+        (("conditions", "data", 0, 5), "many", "conditions.videos is not a number"),
+        ((), [], "expected names and values"),
+    ],
+)
+def test_a_stored_report_of_the_study_is_no_page(
+    report: dict[str, Any], tmp_path: Path, place: tuple[Any, ...], wrong: Any, message: str
+) -> None:
+    altered = json.loads(json.dumps(report))
+    inner = altered
+    for key in place[:-1]:
+        inner = inner[key]
+    if place:
+        inner[place[-1]] = wrong
+    path = tmp_path / "study.json"
+    path.write_text(json.dumps(altered if place else wrong))
+    with pytest.raises(DataError, match=f"no report of this study .*{message}"):
+        read_study(path)

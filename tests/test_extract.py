@@ -112,6 +112,10 @@ def test_layout_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         ({"start": -0.5}, "start = -0.5, expected seconds >= 0"),
         ({"start": float("nan")}, "start = nan"),
         ({"threads": -1}, "threads = -1"),
+        *(
+            ({"device": name}, "expected auto, cpu, cuda")
+            for name in ("hpu", "meta", "cpu:1", "privateuseone")
+        ),
     ],
 )
 def test_recipes_refuse_what_cannot_be(wrong: dict[str, Any], message: str) -> None:

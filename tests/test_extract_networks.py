@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import ConfigError, DataError
 from data_fetch.extract import weights as module
 from data_fetch.extract.logmel import log_mel
 from data_fetch.extract.networks import R2Plus1D18, ResNet152, VGGish
@@ -131,7 +131,7 @@ def test_random_networks_are_seeded_and_sane() -> None:
     assert not any(p.requires_grad for p in first.audio.parameters())
     with pytest.raises(DataError, match="expected one of published, random, tiny"):
         load_networks("pretrained")
-    with pytest.raises(DataError, match="not usable here"):
+    with pytest.raises(ConfigError, match="'cuda:99' cannot be used"):
         load_networks("tiny", "cuda:99")
 
 

@@ -17,6 +17,7 @@ from data_fetch.extract.video import read_clip
 from data_fetch.fetch.trim import trim
 from tests.video_files import (
     by_hand,
+    joined,
     numbered,
     shown,
     tone,
@@ -148,6 +149,49 @@ def test_a_subtitle_that_outlasts_the_pictures_is_no_damage(tmp_path: Path, tagg
     if tagged:
         with pytest.raises(DataError, match="truncated or corrupt"):
             read_clip(path)
+
+
+def test_a_clock_that_begins_late_makes_no_file_longer(tmp_path: Path) -> None:
+    """Matroska's length, and its tracks' tags, count from the clock's zero, 100 s before the first frame."""
+    times = [100 + i / 8 for i in range(40)]
+    frames = [numbered(i) for i in range(40)]
+    path = write_video(tmp_path / "a.mkv", frames, times, sound=tone(5), codec="ffv1", sound_start=100.0)
+    assert shown(path) == by_hand([i / 8 for i in range(40)])
+    assert [note[:17] for note in read_clip(path).notes] == ["audio ends 5.00 s", "video ends 5.00 s"]
+
+
+def test_sound_after_a_gap_is_in_its_place(tmp_path: Path) -> None:
+    """What a resampler still holds of the sound before a gap does not push the sound after it back."""
+    sound = np.full((1, 44_100), 16_000, np.int16)
+    paths = []
+    for name, second in (("a.mkv", 0.0), ("b.mkv", 3.0)):
+        options = {"sound": sound, "rate": 44_100, "sound_codec": "pcm_s16le", "sound_start": second}
+        paths.append(write_video(tmp_path / name, [numbered(0)] * 8, 8.0, codec="ffv1", **options))
+    with_gap = tmp_path / "c.mkv"
+    joined(paths, with_gap)
+    loud = np.flatnonzero(np.abs(np.diff((read_waveform(with_gap) > 0.2).astype(int))))
+    assert np.abs(loud[:3] - [16_000, 48_000, 64_000]).max() <= 2
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_trim_leaves_the_sound_as_loud_as_it_was(tmp_path: Path, channels: int) -> None:
+    """Mono is the mean of the channels here too, not their sum."""
+    sound = tone(4.0, 300.0, channels=channels)
+    path = write_video(tmp_path / "a.mp4", [numbered(0)] * 40, 10.0, sound=sound, sound_codec="aac")
+    trim(path, tmp_path / "b.mp4", 1.0, 3.0)
+    before, after = read_waveform(path, 1.0), read_waveform(tmp_path / "b.mp4")
+    assert before is not None
+    assert after is not None
+    assert np.std(after[4_000:28_000]) == pytest.approx(np.std(before[4_000:28_000]), rel=0.03)
+
+
+def test_what_track_is_read_is_said(tmp_path: Path) -> None:
+    path = write_video(
+        tmp_path / "a.mkv", [numbered(i) for i in range(80)], 8.0, sound=tone(10), codec="ffv1"
+    )
+    assert read_clip(path).notes == ()
+    both = joined([path, path], tmp_path / "b.mkv", apart=True)
+    assert read_clip(both).notes == ("2 audio tracks: the first is used", "2 video tracks: the first is used")
 
 
 STEREO = (2, 48_000)  # channels, samples per second

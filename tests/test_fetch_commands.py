@@ -53,6 +53,10 @@ def fails(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ("extract VIDEOS --out OUT --weights tiny --seed -1", "seed = -1"),
         ("extract VIDEOS --out OUT --weights tiny --workers -1", "workers = -1, expected 0 (this process)"),
         ("videos --ids BjCEufrlXm4_20_30 --out OUT --sleep -1", "sleep = -1"),
+        ("videos --ids BjCEufrlXm4_20_30 --out OUT --sleep 1e18", "seconds >= 0 and <= 86400"),
+        ("render --out OUT --size 100000", "an even size of 16 to 4096 pixels"),
+        ("extract VIDEOS --out OUT --weights tiny --device hpu --precision bfloat16", "device = 'hpu'"),
+        ("extract VIDEOS --out OUT --weights tiny --device cuda:77", "'cuda:77' cannot be used"),
         ("features --from BROKEN --out OUT", "not a whole zip or tar archive"),
         ("extract BINARY --out OUT --weights tiny --workers 0", "Expected one line of text"),
         ("extract VIDEOS --out BROKEN/feats --weights tiny --workers 0", "ot a directory"),
@@ -204,6 +208,11 @@ def test_errors_do_not_steer_the_terminal(tmp_path: Path, capsys: pytest.Capture
         ["pack", "x", "--annotations", f"{tmp_path}/\x1b[2J"], capsys
     )
     assert r"\udcff" in fails(["pack", "x", "--annotations", f"{tmp_path}/\udcff"], capsys)
+    with pytest.raises(SystemExit):
+        main(["verify", "x", "--\x1b[2J" + "y" * 10_000])
+    error = capsys.readouterr().err
+    assert r"--\x1b[2J" in error
+    assert len(error) < 1000
 
 
 def test_verify_reads_a_store_and_compares_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,14 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from cmpie_lite.data.annotation_files import read_weak
 from cmpie_lite.data.store_files import read_manifest
 from cmpie_lite.errors import CheckpointError, DataError, ReadError, WriteError
 from cmpie_lite.experiments.record import read_record
 from cmpie_lite.results.report_files import read_report
+from cmpie_lite.results.study_files import read_study
 from cmpie_lite.support import files
 from cmpie_lite.support.files import PART, alone_in, replace_file, sweep, whole_file
 from cmpie_lite.support.reading import look, read_bytes
 from cmpie_lite.training.checkpoint import read_checkpoint
+from data_fetch.fetch.features import known_archives
+from data_fetch.layout import read_origin
+from data_fetch.tables import read_rows
 from tests.making import ROOT
 
 
@@ -102,7 +107,12 @@ def readers(path: Path) -> list[Callable[[], object]]:
         lambda: read_record(path),
         lambda: read_manifest(path),
         lambda: read_report(path),
+        lambda: read_study(path),
         lambda: read_bytes(path, 100),
+        lambda: read_origin(path),
+        lambda: read_rows(path, ("id", "status")),
+        lambda: known_archives(path),
+        lambda: read_weak(path, []),
     ]
 
 
@@ -117,6 +127,16 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path, kind: str
         path = Path("/dev/zero")
     for read in readers(path):
         with pytest.raises(ValueError, match=r"is a folder, a pipe or a device, expected a file"):
+            read()
+
+
+def test_a_file_of_nothing_but_size_is_not_read(tmp_path: Path) -> None:
+    """A sparse file of 10 TB, as of a disk that was copied, takes no memory and no time."""
+    path = tmp_path / "x"
+    path.touch()
+    os.truncate(path, 10**13)
+    for read in readers(path):
+        with pytest.raises(ValueError, match=r"has more than .* bytes, expected at most that"):
             read()
 
 

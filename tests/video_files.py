@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def shown(path: Path, start: float = 0.0, notes: list[str] | None = None) -> lis
 def by_hand(times: list[float], start: float = 0.0) -> list[int]:
     """For k = 0..79 the last frame that has appeared before start + (k + 1/2)/8 seconds."""
     wanted = [start + k / 8 + 1 / 16 for k in range(80)]
-    return [max([i for i, t in enumerate(times) if t < w + 1e-6], default=0) for w in wanted]
+    return [max([i for i, t in enumerate(times) if t < w - 1e-6], default=0) for w in wanted]
 
 
 def write_video(
@@ -106,6 +107,26 @@ def with_matrix(source: Path, target: Path, turn: tuple[int, int, int, int]) -> 
     place = data.index(b"tkhd") + 4 + 4 + 20 + 16  # version and flags, times and ids, reserved to volume
     data[place : place + 36] = fixed
     target.write_bytes(data)
+    return target
+
+
+def joined(sources: Sequence[Path], target: Path, *, apart: bool = False) -> Path:
+    """Copy files of the same tracks to one, at the times they have: into the first's tracks, or `apart`."""
+    with ExitStack() as stack:
+        parts = [stack.enter_context(av.open(str(source))) for source in sources]
+        container = stack.enter_context(av.open(str(target), "w"))
+        tracks: list[Any] = []
+        for part in parts if apart else parts[:1]:
+            tracks += [container.add_stream_from_template(stream) for stream in part.streams]
+        packets = []
+        for k, part in enumerate(parts):
+            first = len(part.streams) * k if apart else 0
+            packets += [
+                (p.dts * p.time_base, first + p.stream.index, p) for p in part.demux() if p.dts is not None
+            ]
+        for _, track, packet in sorted(packets, key=lambda entry: entry[:2]):
+            packet.stream = tracks[track]
+            container.mux(packet)
     return target
 
 

@@ -23,6 +23,7 @@ from cmpie_lite.data.llp_names import DENSE_COLUMNS, FULL_FILE, WEAK_COLUMNS, fe
 from cmpie_lite.errors import DataError
 from cmpie_lite.events import class_index, segment_range
 from cmpie_lite.labels import NUM_CLASSES, NUM_SEGMENTS
+from cmpie_lite.support.reading import LARGEST_TEXT, read_bytes
 from cmpie_lite.support.text import shown
 
 
@@ -85,7 +86,7 @@ WeakRows = dict[str, tuple[Row, list[int]]]  # id -> its row, its classes
 
 def _read_rows(path: Path, columns: tuple[str, ...], faults: list[Fault]) -> list[Row]:
     rows: list[Row] = []
-    content = path.read_bytes().removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
+    content = bytes(read_bytes(path, LARGEST_TEXT)).removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
     end = b"\n" if b"\n" in content else b"\r"  # the latter alone in files of old spreadsheets
     for line, raw in enumerate(content.split(end), start=1):
         text = raw.rstrip(b"\r").decode("utf-8", errors="backslashreplace")

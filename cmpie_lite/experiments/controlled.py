@@ -26,7 +26,6 @@ from cmpie_lite.data.llp_sim import SIZES
 from cmpie_lite.data.llp_sim_config import SimConfig
 from cmpie_lite.data.llp_sim_latents import spoilt_segments
 from cmpie_lite.data.store import FeatureStore
-from cmpie_lite.errors import DataError
 from cmpie_lite.experiments.knobs import QUESTIONS, ControlledSettings, levels_of
 from cmpie_lite.experiments.record import RunRecord
 from cmpie_lite.experiments.run_files import model_of, read_predictions
@@ -36,13 +35,13 @@ from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.analysis import BEHAVIOUR, analyse, behaviour
 from cmpie_lite.results.mechanism import MEASURES, mechanism
 from cmpie_lite.results.pairing import paired
-from cmpie_lite.results.report_form import frame_of, split_of
+from cmpie_lite.results.report_form import split_of
 from cmpie_lite.results.reports import machines, runs_frame
+from cmpie_lite.results.study_files import KIND, read_study
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.fields import override
-from cmpie_lite.support.files import replace_file
+from cmpie_lite.support.files import check_place, replace_file
 
-KIND: Final = "controlled"
 SEEN_VIDEOS: Final = 1000  # test videos, at most, on which the mechanism is measured
 MEASURED: Final = tuple(dict.fromkeys((*BEHAVIOUR[1:], *MEASURES)))  # without BEHAVIOUR's count of seeds
 
@@ -112,7 +111,7 @@ def controlled_report(settings: ControlledSettings, command: str, *, progress: b
         DataError: a stored report of something else. GridError: runs that failed; the others are kept.
     """
     if settings.stored:
-        return read_controlled(Path(settings.stored))
+        return read_study(Path(settings.stored))
     done: dict[SimConfig, tuple[list[RunRecord], pd.DataFrame]] = {}
     records, conditions, runs, differences = [], [], [], []
     for knob in settings.study:
@@ -182,21 +181,6 @@ def command_of(settings: ControlledSettings) -> str:
     return shlex.join(words)
 
 
-def read_controlled(path: Path) -> dict[str, Any]:
-    """Read a stored report of the study. Raises DataError where the file holds none."""
-    try:
-        report = json.loads(path.read_text(encoding="utf8"))
-        if report["kind"] != KIND:
-            raise ValueError(f"its kind is {report['kind']!r}")
-        for name in ("conditions", "runs", "differences"):
-            frame_of(report[name])[["knob", "level"]]
-        return report
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(
-            f"{path} is no report of this study ({error}): python -m cmpie_lite controlled makes one."
-        ) from error
-
-
 # ---------- command line ----------
 
 
@@ -221,8 +205,9 @@ def run(options: argparse.Namespace, overrides: Mapping[str, Any], command: str)
     """
     given = {f.name: getattr(options, f.name) for f in fields(ControlledSettings) if hasattr(options, f.name)}
     settings = ControlledSettings(**known_fields(ControlledSettings, given | {"overrides": overrides}))
-    report = controlled_report(settings, command)
     path = options.report or output_folder(settings.output_dir) / "when_it_helps.json"
+    check_place(path)
+    report = controlled_report(settings, command)
     replace_file(path, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
     print(f"report: {path}")
     return 0

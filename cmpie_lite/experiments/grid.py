@@ -38,6 +38,7 @@ from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import about, caution, changes, make_report
 from cmpie_lite.results.score_tables import behaviour_table, interval_table, score_table
 from cmpie_lite.support.fields import require
+from cmpie_lite.support.files import check_place
 from cmpie_lite.systems.rows import configs, controls, systems_of
 
 
@@ -251,6 +252,9 @@ def run(options: argparse.Namespace, overrides: Mapping[str, Any], command: str)
     if not options.systems:
         del given["systems"]
     settings = grid_settings(given, options.table or 2)
+    name = f"table{options.table}" if options.table else "ambiguities"
+    path = options.report or output_folder(settings.output_dir) / f"{name}.json"
+    check_place(path)
     if options.table is None:
         systems = options.systems or ["cmpie"]
         if len(systems) > 1:
@@ -258,17 +262,14 @@ def run(options: argparse.Namespace, overrides: Mapping[str, Any], command: str)
         if options.ended:
             raise ConfigError("--ended with --ambiguities: it is for the tables, leave it out.")
         report = ambiguity_report(settings, command, options.ambiguities, system=systems[0])
-        name = "ambiguities"
     else:
         report = table_report(settings, options.table, command, ended=options.ended)
-        name = f"table{options.table}"
     runs = frame_of(report["runs"])
     print("\n".join(filter(None, (about(runs), caution(runs)))))
     if options.table is not None:
         print(score_table(runs).markdown())
         print(interval_table(runs, frame_of(report["intervals"])).markdown())
         print(behaviour_table(report).markdown())
-    path = options.report or output_folder(settings.output_dir) / f"{name}.json"
     write_report(path, report)
     print(f"report: {path}")
     return 0

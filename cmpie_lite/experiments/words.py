@@ -6,24 +6,18 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 from cmpie_lite.data.llp_sim import SIZES
 from cmpie_lite.decoding import HANS, THRESHOLD, Gate
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.experiments import controlled, grid
 from cmpie_lite.experiments.settings import Settings
-from cmpie_lite.support.text import clipped, printable, shown
+from cmpie_lite.support.streams import Words
+from cmpie_lite.support.text import shown
 from cmpie_lite.systems.rows import SYSTEMS
 
 DEFAULTS = Settings()
-
-
-class Words(argparse.ArgumentParser):
-    """A command line whose errors do not repeat all of what was given."""
-
-    def error(self, message: str) -> NoReturn:
-        super().error(printable(clipped(message, 400)))
 
 
 def parser(description: str | None = None) -> argparse.ArgumentParser:

@@ -186,6 +186,13 @@ def check_writable(folder: Path) -> None:
     probe.unlink(missing_ok=True)  # two that begin the same run share it: the other may have removed it
 
 
+def check_place(path: Path) -> None:
+    """Raise `WriteError` now where a file could not be put at the end of long work."""
+    check_writable(path.parent)
+    if path.is_dir():
+        raise cannot_write(path, OSError(errno.EISDIR, os.strerror(errno.EISDIR)))
+
+
 def cannot_write(path: Path, error: OSError) -> WriteError:
     """What to say, and what to advise, where the system refuses to write a file."""
     here = next(p for p in (path.absolute().parent, *path.absolute().parents) if p.exists())

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 from cmpie_lite.errors import DataError, ReadError
 
 LOOKS: Final = 5  # at a file that changes while it is looked at
+LARGEST_TEXT: Final = 100_000_000  # bytes: all of LLP's labels are 2 MB
 Content = TypeVar("Content")
 Buffer = bytearray | mmap.mmap
 
@@ -61,6 +62,19 @@ def read_bytes(path: Path, largest: int) -> bytearray:
                 content += chunk
                 check_size(path, len(content), largest)
         return content
+
+
+def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
+    """A text file's whole content, UTF-8, of at most `largest` bytes.
+
+    Raises:
+        FileNotFoundError, ReadError, DataError: as `read_bytes`.
+        DataError: it is no UTF-8.
+    """
+    try:
+        return read_bytes(path, largest).decode()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no text of UTF-8 ({error})") from error
 
 
 def map_bytes(path: Path, largest: int) -> Buffer:

@@ -1,9 +1,20 @@
-"""A command's own streams, whatever it was started with."""
+"""A command's own streams and words, whatever it was started with."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
+from typing import NoReturn
+
+from cmpie_lite.support.text import clipped, printable
+
+
+class Words(argparse.ArgumentParser):
+    """A command line whose errors neither steer a terminal nor repeat all of what was given."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(clipped(message, 400)))
 
 
 def keep_streams() -> None:

@@ -23,6 +23,7 @@ from data_fetch.extract.media import (
     clock_may_jump,
     open_media,
     picture_stream,
+    playable,
     played_frames,
     upright,
 )
@@ -60,9 +61,10 @@ def read_frames(
     image: Image | None = None
     with open_media(path) as container:
         stream = picture_stream(path, container)
+        _note_others(container, stream, notes)
         damage, end = Damage(), start
         for time, seconds, frame in played_frames(container, stream, damage, start):
-            while shown is not None and k < NUM_FRAMES and wanted[k] < time - 1e-9:
+            while shown is not None and k < NUM_FRAMES and wanted[k] <= time + 1e-9:
                 image = image or upright(path, shown)
                 yield k, image
                 k += 1
@@ -96,12 +98,15 @@ def read_waveform(path: Path, start: float = 0.0, notes: list[str] | None = None
         if not container.streams.audio:
             return None
         stream = container.streams.audio[0]
+        _note_others(container, stream, notes)
         to_mono = Resampler("s16", SAMPLE_RATE)
         for time, seconds, frame in played_frames(container, stream, damage, start):
             if time >= start + CLIP_SECONDS + 0.1:
                 break
             if not heard or abs(position - (time - start) * SAMPLE_RATE) > 0.05 * SAMPLE_RATE:
-                position = round((time - start) * SAMPLE_RATE)  # the first samples, or a gap in the track
+                for piece in to_mono(None):  # what was heard before a gap stays before it
+                    position = _place(waveform, position, piece.to_ndarray()[0])
+                position = round((time - start) * SAMPLE_RATE)  # the first samples, or those after a gap
             heard, end = True, time + seconds
             frame.pts = None
             for piece in to_mono(frame):
@@ -113,6 +118,13 @@ def read_waveform(path: Path, start: float = 0.0, notes: list[str] | None = None
             return None  # a track without a single sample
         _check_length(path, container, stream, start, end, notes)
     return waveform
+
+
+def _note_others(container: Any, stream: Any, notes: list[str]) -> None:
+    """Say that there are more tracks of a kind than the one that is read."""
+    tracks = playable(container, stream.type)
+    if len(tracks) > 1:
+        notes.append(f"{len(tracks)} {stream.type} tracks: the first is used")
 
 
 def _place(waveform: np.ndarray, position: int, samples: np.ndarray) -> int:
@@ -128,16 +140,18 @@ def _promised_end(path: Path, container: Any, stream: Any, end: float) -> float:
     """Seconds at which the stream should end, as far as headers say; 0.0 where they do not.
 
     Matroska says how long the file is, and of each track at best in a tag. Without it a track that ended at
-    `end` falls short only if no packet of any track, a subtitle's included, lasts until there. Formats whose
-    clock may jump say nothing: their length is guessed from the last timestamps.
+    `end` falls short only if no packet of any track, a subtitle's included, lasts until there. It counts both
+    from zero, though the clock of a file may begin later. Formats whose clock may jump say nothing: their
+    length is guessed from the last timestamps.
     """
     origin = (container.start_time or 0) / 1e6
     if stream.duration is not None and stream.time_base is not None:
         first = float((stream.start_time or 0) * stream.time_base) - origin
         return first + float(stream.duration * stream.time_base)
+    before = max(origin, 0.0)
     if tagged := _tagged_seconds(stream):
-        return tagged
-    whole = (container.duration or 0) / 1e6
+        return tagged - before
+    whole = (container.duration or 0) / 1e6 - before
     if end >= whole - SLACK:
         return 0.0
     with open_media(path) as again:

@@ -59,16 +59,21 @@ def open_media(path: Path) -> Iterator[Any]:
         ) from error
 
 
+def playable(container: Any, kind: str) -> list[Any]:
+    """The tracks of a kind, "video" or "audio", cover pictures left out."""
+    import av
+
+    cover = av.stream.Disposition.attached_pic
+    return [stream for stream in getattr(container.streams, kind) if not stream.disposition & cover]
+
+
 def picture_stream(path: Path, container: Any) -> Any:
     """The first video track that is no cover picture.
 
     Raises:
         DataError: there is none.
     """
-    import av
-
-    cover = av.stream.Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+    streams = playable(container, "video")
     if not streams:
         raise DataError(f"{path}: no video track (a sound file?). Give a video file, mp4 for instance.")
     return streams[0]

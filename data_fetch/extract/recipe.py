@@ -7,7 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from cmpie_lite.errors import DataError
+from cmpie_lite.support.devices import DEVICES, is_device_name
 from cmpie_lite.support.extras import need
+from cmpie_lite.support.text import shown
 from data_fetch.extract.quick import PRECISIONS
 from data_fetch.extract.weights import KINDS, Networks, load_networks, published_path
 from data_fetch.sources import WEIGHTS
@@ -18,7 +20,7 @@ class ExtractionRecipe:
     """How features are made; the same for every video of a folder.
 
     Raises:
-        DataError: a number that cannot be.
+        DataError: a number that cannot be, a device that has another name.
     """
 
     weights: str = "published"
@@ -36,11 +38,12 @@ class ExtractionRecipe:
             ("seed", 0 <= self.seed < 2**63, "0 to 2**63 - 1"),
             ("start", 0 <= self.start < float("inf"), "seconds >= 0"),
             ("batch_size", self.batch_size >= 1, "at least one frame"),
+            ("device", is_device_name(self.device), DEVICES),
             ("threads", self.threads >= 0, "0 or more"),
             ("precision", self.precision in PRECISIONS, "one of " + ", ".join(PRECISIONS)),
         ):
             if not holds:
-                raise DataError(f"{name} = {getattr(self, name)!r}, expected {expected}.")
+                raise DataError(f"{name} = {shown(getattr(self, name))}, expected {expected}.")
 
     def describe(self, source: str) -> str:
         """What features made in this way of `source` are, in a line without what goes without saying."""

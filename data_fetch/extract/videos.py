@@ -18,7 +18,8 @@ from typing import Final
 import torch
 from tqdm import tqdm
 
-from cmpie_lite.errors import DataError, WriteError
+from cmpie_lite.errors import DataError, ReadError, WriteError
+from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import need
 from cmpie_lite.support.files import sweep
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
@@ -75,7 +76,7 @@ def _begin(path: Path, out: Path) -> tuple[dict[str, str], str | None]:
     try:
         content = content_of(path)
         check_maker(out, name, path, content)
-    except DataError as error:
+    except (DataError, ReadError) as error:
         return row | {"status": "refused", "notes": str(error)}, None
     return row, None if is_done(out, name) else content
 
@@ -125,6 +126,8 @@ def extract_many(
     if twice:
         raise DataError(f"{len(twice)} ids come from several files, first {twice[0]!r}. Give one of each.")
     check_recipe(recipe, local=scheduler is None)
+    if scheduler is None:
+        recipe = replace(recipe, device=str(check_device(recipe.device)))  # what "auto" is here
     # With --silent-audio only videos join that were refused before: what is there stays as it is.
     without = replace(recipe, silent_audio=False).describe(source)
     occupied = any(feature_files(out))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from cmpie_lite.errors import DataError
+from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.files import file_hash, part_folder, sweep, whole_file
 from data_fetch.extract import networks as arch
 from data_fetch.extract.quick import PRECISIONS, Quick
@@ -57,6 +58,7 @@ def load_networks(
         precision: "float32" or "bfloat16", of the networks' arithmetic; features are float32 in both.
 
     Raises:
+        ConfigError: no device's name, or a device that this machine has not.
         DataError: unknown `weights` or `precision`; a file that cannot be had, or whose checksum or content
             is wrong.
     """
@@ -64,11 +66,7 @@ def load_networks(
         raise DataError(f"weights = {weights!r}, expected one of {', '.join(KINDS)}.")
     if precision not in PRECISIONS:
         raise DataError(f"precision = {precision!r}, expected one of {', '.join(PRECISIONS)}.")
-    try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise DataError(f"device = {str(device)!r} is not usable here. Try --device cpu.") from error
+    place = check_device(device)
     if weights == "tiny":
         builders = (arch.tiny_audio, arch.tiny_visual_2d, arch.tiny_visual_3d)
     else:

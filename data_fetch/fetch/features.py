@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from tqdm import tqdm
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
 from cmpie_lite.support.files import file_hash, replace_file
+from cmpie_lite.support.reading import read_text
 from cmpie_lite.support.text import shown
+from cmpie_lite.support.typed import conform, load_json
 from data_fetch.fetch.archives import extract_features, unpacked_bytes
 from data_fetch.layout import LAYOUT, SOURCE_FILE, array_fault, feature_files, misnamed, read_origin
 from data_fetch.sources import FEATURES_BYTES, FEATURES_URL
@@ -115,7 +117,36 @@ def _check(
     return FeatureReport(folder, len(names) - len(incomplete), tuple(missing))
 
 
-def compare_checksum(archive: Path, record: Path) -> dict[str, Any]:
+class FirstUse(TypedDict):
+    """What an archive was when it was first used."""
+
+    bytes: int
+    sha256: str
+    recorded: str  # when that was, ISO 8601
+
+
+def known_archives(record: Path) -> dict[str, FirstUse]:
+    """What a record says of archives, by their names; nothing where it is not there yet.
+
+    Raises:
+        DataError: it is no such record. ReadError: it is there and cannot be read.
+    """
+    try:
+        known = load_json(read_text(record))
+        if not isinstance(known, dict):
+            raise DataError("it holds no names")
+        for first in known.values():
+            conform(first, FirstUse, "an archive")
+    except FileNotFoundError:
+        return {}
+    except DataError as error:
+        raise DataError(
+            f"{record}: not a record of ours ({shown(str(error))}). Move it elsewhere and run again."
+        ) from error
+    return known
+
+
+def compare_checksum(archive: Path, record: Path) -> dict[str, FirstUse]:
     """What `record` says of all archives by name (bytes, sha256, when first used), with this one added.
 
     The authors publish no checksum: this finds a copy that changed or broke, not one that was wrong at first.
@@ -123,25 +154,20 @@ def compare_checksum(archive: Path, record: Path) -> dict[str, Any]:
     Raises:
         DataError: the archive is not what it was at its first use, or the record cannot be read.
     """
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        found = {"bytes": archive.stat().st_size, "sha256": file_hash(archive)}
-        known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        first = known.get(archive.name, found | {"recorded": now})
-        same, when = {key: first[key] for key in found} == found, first["recorded"]
+        found = FirstUse(bytes=archive.stat().st_size, sha256=file_hash(archive), recorded=now)
     except OSError as error:
         raise DataError(f"{error.filename or archive}: cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    known = known_archives(record)
+    first = known.get(archive.name, found)
+    if found != first | {"recorded": now}:
         raise DataError(
-            f"{record}: not a record of ours ({shown(str(error))}). Move it elsewhere and run again."
-        ) from error
-    if not same:
-        raise DataError(
-            f"{archive}: {found['bytes']} bytes, sha256 {str(found['sha256'])[:12]}...; at first use "
-            f"({when}) it was {first['bytes']} bytes, {str(first['sha256'])[:12]}... If the change is meant, "
-            "choose another --out. A further part of the features needs a name of its own."
+            f"{archive}: {found['bytes']} bytes, sha256 {found['sha256'][:12]}...; at first use "
+            f"({first['recorded']}) it was {first['bytes']} bytes, {first['sha256'][:12]}... If the change "
+            "is meant, choose another --out. A further part of the features needs a name of its own."
         )
-    return dict(known | {archive.name: first})
+    return known | {archive.name: first}
 
 
 def _download(url: str, out: Path, pause: float, progress: bool) -> Path:

@@ -78,7 +78,7 @@ def _copy_pictures(source: Path, clip: Any, image: Any, start: float, end: float
 
 def _copy_sound(source: Path, clip: Any, voice: Any, start: float, end: float) -> None:
     """Encode the sound from `start` to `end`."""
-    to_mono = Resampler("fltp", voice.rate)
+    to_mono = Resampler("s16", voice.rate)  # of floats, swresample gives not the mean but a louder sum
     with open_media(source) as whole:
         for time, _, frame in played_frames(whole, whole.streams.audio[0], Damage(), start):
             if time >= end:

@@ -26,6 +26,7 @@ from data_fetch.tables import merge_rows
 MANIFEST: Final = "videos.csv"
 COLUMNS: Final = ("id", "status", "reason")  # status: ok, gone, refused, failed
 ATTEMPTS: Final = 3
+LONGEST_SLEEP: Final = 86_400  # seconds: a day
 FORMAT: Final = "18/best[height<=480][ext=mp4]/best[height<=480]/best"  # small, sound and picture in one file
 # What yt-dlp's messages say where it is final. A plain "Video unavailable" is not: a session that has asked
 # too often gets it too.
@@ -77,8 +78,8 @@ def fetch_videos(
         DataError: a malformed id, yt-dlp or PyAV not installed.
         WriteError: a folder that cannot be written.
     """
-    if not 0 <= sleep < float("inf"):
-        raise DataError(f"sleep = {sleep}, expected seconds >= 0.")
+    if not 0 <= sleep <= LONGEST_SLEEP:
+        raise DataError(f"sleep = {sleep}, expected seconds >= 0 and <= {LONGEST_SLEEP}.")
     spans = {video: span_of(video) for video in ids}
     need("av", "extract")  # now, or every video would seem to be at fault
     download = download or yt_dlp_downloader()

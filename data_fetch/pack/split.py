@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from tqdm import tqdm
@@ -27,6 +27,8 @@ from cmpie_lite.data.store import CHUNK, FEATURES, LABELS, Rows, rows_within, sp
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import FRAMES_PER_SEGMENT
 from cmpie_lite.support.files import whole_file
+from cmpie_lite.support.reading import read_text
+from cmpie_lite.support.typed import conform, load_json
 from data_fetch.layout import TENSORS, check_feature, read_feature
 
 
@@ -36,6 +38,21 @@ class BadFile(NamedTuple):
     id: str
     file: str  # below the folder of the features
     reason: str
+
+
+class Row(TypedDict):
+    """A `BadFile` as JSON."""
+
+    id: str
+    file: str
+    reason: str
+
+
+class State(TypedDict):
+    """What is written down of an unfinished split."""
+
+    stamp: str
+    not_finite: list[Row]
 
 
 @dataclass(frozen=True)
@@ -86,18 +103,21 @@ def complete(job: Job, feats: Path, staging: Path, progress: bool) -> tuple[Job,
     done, part, state = (staging / f"{job.name}.{suffix}" for suffix in ("safetensors", "part", "json"))
     not_finite: list[BadFile] = []
     try:
-        saved = json.loads(state.read_text(encoding="utf-8"))
+        saved = load_json(read_text(state))
+        conform(saved, State)
         resumed = saved["stamp"] == job.stamp
-        not_finite = [BadFile(*row) for row in saved["not_finite"]] if resumed else []
-    except (OSError, ValueError, KeyError, TypeError):
+        not_finite = [BadFile(**row) for row in saved["not_finite"]] if resumed else []
+    except (OSError, ValueError):
         resumed = False
-    if not resumed or done.is_symlink() or part.is_symlink():  # a link would be written through
+    odd = any(path.is_symlink() or (path.exists() and not path.is_file()) for path in (done, part))
+    if not resumed or odd:  # a link would be written through, a pipe waited for
         done.unlink(missing_ok=True)
         part.unlink(missing_ok=True)
     job = job.without(not_finite)
     while job.ids:
         with whole_file(state) as temporary:
-            temporary.write_text(json.dumps({"stamp": job.stamp, "not_finite": not_finite}), encoding="utf-8")
+            rows = [row._asdict() for row in not_finite]
+            temporary.write_text(json.dumps({"stamp": job.stamp, "not_finite": rows}), encoding="utf-8")
         if not done.exists():
             _fill(part, job, feats, progress)
             os.replace(part, done)

@@ -36,6 +36,7 @@ from data_fetch.render.companions import poster_time, write_companions
 from data_fetch.render.scenes import Scene, draw, make_scene, play
 from data_fetch.render.tones import RATE
 
+LARGEST: Final = 4096  # pixels, in width and in height
 SECONDS: Final = NUM_SEGMENTS * SEGMENT_SECONDS
 # Equal clips are equal bytes, on a busy machine and on any processor: one thread, no look ahead, no tree of
 # macroblocks, x264's plain C code (its vector code encodes otherwise), no version and no date in the file.
@@ -147,10 +148,10 @@ def render_clip(
 
 
 def _check_numbers(size: int, fps: float, seconds: float, seed: int) -> None:
-    if size < 16 or size % 2 or not 1 <= fps <= 240 or not 0 < seconds <= 3600 or seed < 0:
+    if not 16 <= size <= LARGEST or size % 2 or not 1 <= fps <= 240 or not 0 < seconds <= 3600 or seed < 0:
         raise DataError(
-            f"size = {size}, fps = {fps}, seconds = {seconds}, seed = {seed}: expected an even size >= 16, "
-            "1 to 240 frames per second, at most an hour, and a seed >= 0."
+            f"size = {size}, fps = {fps}, seconds = {seconds}, seed = {seed}: expected an even size of 16 "
+            f"to {LARGEST} pixels, 1 to 240 frames per second, at most an hour, and a seed >= 0."
         )
 
 
