@@ -25,7 +25,7 @@ from cmpie_lite.experiments.run_many import GridError
 from cmpie_lite.experiments.words import assignments, parser
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.files import check_writable
-from cmpie_lite.support.streams import keep_streams
+from cmpie_lite.support.streams import keep_streams, run_to_the_last_word
 from cmpie_lite.support.text import clipped, printable
 from cmpie_lite.training.loop import load_model
 
@@ -35,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_streams()
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = parser(__doc__).parse_args(words)
+    return run_to_the_last_word(lambda: run(options, words))
+
+
+def run(options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Run the command that the words ask for."""
     try:
         if options.command in ("grid", "controlled"):
             command = shlex.join(["python", "-m", "cmpie_lite", *words])
@@ -43,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.knobs = assignments(options.knobs, "--knobs")
             return study.run(options, assignments(options.set), command)
         return {"train": run_train, "evaluate": run_evaluate, "parse": run_parse}[options.command](options)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError, GridError) as error:
         print(printable(f"cmpie_lite {options.command}: {clipped(str(error))}"), file=sys.stderr)
         return 2

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cmpie_lite.data.llp_names import VIDEO_ID
-from cmpie_lite.support.streams import Words, keep_streams
+from cmpie_lite.support.streams import Words, keep_streams, run_to_the_last_word
 from data_fetch.commands import (
     run_annotations,
     run_extract,
@@ -140,8 +140,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; errors that a reader can mend are printed without a traceback, exit status 2."""
     keep_streams()
     args = _parser().parse_args(list(map(_guarded, sys.argv[1:] if argv is None else argv)))
+    return run_to_the_last_word(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         return int(args.run(args))
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:  # ValueError: all of this project's own
         show(f"error: {error}", sys.stderr)
         return 2

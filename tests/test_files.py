@@ -20,6 +20,7 @@ from cmpie_lite.results.study_files import read_study
 from cmpie_lite.support import files
 from cmpie_lite.support.files import PART, alone_in, replace_file, sweep, whole_file
 from cmpie_lite.support.reading import look, read_bytes
+from cmpie_lite.support.streams import run_to_the_last_word
 from cmpie_lite.training.checkpoint import read_checkpoint
 from data_fetch.fetch.features import known_archives
 from data_fetch.layout import read_origin
@@ -244,3 +245,23 @@ def test_a_command_goes_on_where_its_streams_are_closed(tmp_path: Path) -> None:
     words = ["sh", "-c", command, sys.executable, CLOSED, str(tmp_path / "out")]
     assert subprocess.run(words, cwd=ROOT, check=False).returncode == 0
     assert (tmp_path / "out").read_text() == "whole"
+
+
+@pytest.mark.parametrize(
+    ("place", "status", "said"), [("pipe", 141, ""), ("full", 2, "No space left on device")]
+)
+def test_output_that_nobody_takes(
+    place: str, status: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`| head -1` ends a command without a word; a full disk with one, even for what was still buffered."""
+    here, there = os.pipe()
+    os.close(here)
+    if place == "full":
+        os.close(there)
+        there = os.open("/dev/full", os.O_WRONLY)
+    with open(there, "w", encoding="utf8") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        assert run_to_the_last_word(lambda: stream.write("a line\n")) == status
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.splitlines()) == bool(said)

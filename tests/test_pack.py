@@ -19,9 +19,11 @@ from cmpie_lite.data.store import digest_of
 from cmpie_lite.data.store_files import open_store
 from cmpie_lite.errors import DataError
 from data_fetch.__main__ import main
+from data_fetch.extract.recipe import ExtractionRecipe
+from data_fetch.extract.videos import extract_many
 from data_fetch.layout import LAYOUT, read_feature
 from data_fetch.pack.split import pool_frames
-from data_fetch.pack.store import PackReport
+from data_fetch.pack.store import PackReport, pack
 from tests.making import SIZES, files_of, store_files
 from tests.making_annotations import A, B, C, D, write
 from tests.making_packs import all_ids, file_of, run, write_layout
@@ -178,3 +180,18 @@ def test_the_command_counts_what_it_read_around(tmp_path: Path, capsys: pytest.C
     write(folder)
     assert main([*words[:-1], str(tmp_path / "again")]) == 0
     assert "faults" not in capsys.readouterr().out
+
+
+NAMES = ["", " ", "<b>x</b>", "a\nb", "\x1b[31mred", "\u202eevil", "pipe|name", "x" * 201]
+
+
+@pytest.mark.parametrize("source", NAMES)
+def test_a_name_that_no_store_could_have_is_refused_before_anything_is_packed(
+    tmp_path: Path, source: str
+) -> None:
+    """Or the old store would have made place for one that nothing opens."""
+    with pytest.raises(DataError, match="source"):
+        pack(write_layout(tmp_path, []), None, tmp_path / "out", source=source)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="source"):
+        extract_many([], tmp_path / "out", ExtractionRecipe(), source=f"{source}<")
+    assert not (tmp_path / "out").exists()

@@ -37,6 +37,7 @@ FEATURES: Final = {  # name -> shape of one video's float32 features
 DENSE: Final = {name: (NUM_SEGMENTS, NUM_CLASSES) for name in ("dense_audio", "dense_visual")}
 LABELS: Final = {"weak": (NUM_CLASSES,), **DENSE}  # name -> shape of one video's bool labels
 ID: Final = re.compile(r"[\w-][\w.,=+@ -]{0,199}")  # ids reach pages and the names of files
+LONGEST_SOURCE: Final = 200  # characters
 CHUNK: Final = 256  # videos read or written at once: 27 MB
 
 
@@ -119,6 +120,16 @@ class Split:
         return {name: partial(read, tensor) for name, tensor in self.tensors().items()}
 
 
+def check_source(source: str) -> None:
+    """Raise DataError unless a text can be the name of data: folders, records and pages will have it."""
+    if not source.strip() or len(source) > LONGEST_SOURCE:
+        raise DataError(
+            f"source = {shown(source)}, expected where the data come from, such as 'LLP-sim', in at most "
+            f"{LONGEST_SOURCE} characters."
+        )
+    check_no_markup(source, "source")
+
+
 @dataclass(frozen=True, eq=False)
 class FeatureStore:
     """Three splits and where they come from; `source` and `digest` go with every table made of them.
@@ -137,11 +148,7 @@ class FeatureStore:
     creation: Mapping[str, Any] = field(default_factory=dict)  # what it was made with; JSON values
 
     def __post_init__(self) -> None:
-        if not self.source.strip() or len(self.source) > 200:
-            raise DataError(
-                f"source = {shown(self.source)}, expected where the data come from, such as 'LLP-sim'."
-            )
-        check_no_markup(self.source, "source")
+        check_source(self.source)
         seen: dict[str, str] = {}
         for name, split in self.splits.items():
             if shared := [i for i in split.ids if i in seen]:

@@ -71,10 +71,11 @@ def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
         FileNotFoundError, ReadError, DataError: as `read_bytes`.
         DataError: it is no UTF-8.
     """
+    content = read_bytes(path, largest)
     try:
-        return read_bytes(path, largest).decode()
+        return content.decode()
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is no text of UTF-8 ({error})") from error
+        raise DataError(f"it is no text of UTF-8 ({error})") from error
 
 
 def map_bytes(path: Path, largest: int) -> Buffer:
@@ -114,7 +115,7 @@ def state_of(path: Path) -> tuple[int, ...]:
 def check_size(path: Path, size: int, largest: int) -> None:
     """Raise DataError for a file that is larger than its kind can be."""
     if size > largest:
-        raise DataError(f"{path} has more than {largest} bytes, expected at most that: it is another file.")
+        raise DataError(f"{path} has more than {largest} bytes, expected at most that: it is another file")
 
 
 def cannot_read(path: Path, error: OSError) -> ReadError:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Final, NoReturn
 
 from cmpie_lite.support.text import clipped, printable
 
@@ -15,6 +16,30 @@ class Words(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(clipped(message, 400)))
+
+
+BROKEN_PIPE: Final = 141  # exit status, as shells say that SIGPIPE ended a process
+
+
+def run_to_the_last_word(run: Callable[[], int]) -> int:
+    """Run a command, and see that what it printed has gone out; its exit status.
+
+    A reader of its output that has gone, as in `| head -1`, is no error to be told: the command ends there,
+    as others do. A full disk is one.
+    """
+    try:
+        status = run()
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        status = BROKEN_PIPE
+    except OSError as error:
+        print(f"error: standard output cannot be written ({error.strerror})", file=sys.stderr)
+        status = 2
+    null = os.open(os.devnull, os.O_WRONLY)  # or Python tries once more when it ends, and complains
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+    return status
 
 
 def keep_streams() -> None:

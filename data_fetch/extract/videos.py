@@ -18,6 +18,7 @@ from typing import Final
 import torch
 from tqdm import tqdm
 
+from cmpie_lite.data.store import check_source
 from cmpie_lite.errors import DataError, ReadError, WriteError
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import need
@@ -125,6 +126,7 @@ def extract_many(
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"{len(twice)} ids come from several files, first {twice[0]!r}. Give one of each.")
+    check_source(recipe.describe(source))
     check_recipe(recipe, local=scheduler is None)
     if scheduler is None:
         recipe = replace(recipe, device=str(check_device(recipe.device)))  # what "auto" is here

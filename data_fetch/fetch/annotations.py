@@ -8,6 +8,7 @@ from typing import Final
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
 from cmpie_lite.support.files import file_hash, part_folder, replace_file, sweep
+from cmpie_lite.support.reading import LARGEST_TEXT
 from data_fetch.sources import ANNOTATION_FILES, AUDIO_2020, AUDIO_2024, RAW_HOST
 
 VERSIONS: Final = ("2020", "2024", "both")
@@ -35,7 +36,7 @@ def fetch_annotations(out: Path, version: str = "both", base_url: str = RAW_HOST
     names = [name for name in ANNOTATION_FILES if name != skipped]
     pooch, requests = need("pooch", "fetch"), need("requests", "fetch")
     paths = [out / name for name in names]
-    todo = [path for path in paths if not path.is_file() or file_hash(path) != ANNOTATION_FILES[path.name][1]]
+    todo = [path for path in paths if not _is_whole(path)]
     with part_folder(out) as folder:
         files = pooch.create(
             path=folder,
@@ -55,6 +56,13 @@ def fetch_annotations(out: Path, version: str = "both", base_url: str = RAW_HOST
             replace_file(path, Path(fetched).read_bytes())
     sweep(out)
     return paths
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file is there, with the pinned checksum."""
+    if not path.is_file() or path.stat().st_size > LARGEST_TEXT:
+        return False
+    return file_hash(path) == ANNOTATION_FILES[path.name][1]
 
 
 def _reason(error: Exception) -> str:

@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 from cmpie_lite.data.annotations import Annotations
 from cmpie_lite.data.llp_names import feature_name
-from cmpie_lite.data.store import FEATURES, SPLITS
+from cmpie_lite.data.store import FEATURES, SPLITS, check_source
 from cmpie_lite.data.store_files import install
 from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.support.files import alone_in
@@ -84,9 +84,9 @@ def pack(
         progress: show a progress bar.
 
     Raises:
-        DataError: a feature file is missing or unusable (all are looked at before, the first are named);
-            a split would be empty; the output cannot be written (what is packed so far is kept); another
-            process packs into the same folder.
+        DataError: a source that is no name; a feature file is missing or unusable (all are looked at before,
+            the first are named); a split would be empty; the output cannot be written (what is packed so far
+            is kept); another process packs into the same folder.
     """
     if on_missing not in ("error", "skip"):
         raise DataError(f"on_missing = {on_missing!r}, expected 'error' or 'skip'.")
@@ -94,8 +94,7 @@ def pack(
     if source is None:
         said = read_origin(feats / SOURCE_FILE)
         source = "LLP" if said is None else said
-    if not source.strip():
-        raise DataError(f"source = {source!r}, expected the name of the data, such as 'LLP'.")
+    check_source(source)
     staging = out_dir / ".packing"
     if staging.is_symlink():
         raise DataError(
@@ -127,7 +126,8 @@ def pack(
             shutil.rmtree(staging)
     except (OSError, WriteError) as error:
         raise DataError(
-            f"Cannot pack to {out_dir}: {error}. What is packed so far is kept: free space and run again."
+            f"Cannot pack to {out_dir}: {str(error).removesuffix('.')}. What is packed so far is kept: mend "
+            "that and run again."
         ) from error
     users = defaultdict(list)
     for job in jobs:
