@@ -10,14 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import safetensors.torch
+import torch
 
 from cmpie_lite.data.annotation_files import read_weak
 from cmpie_lite.data.store_files import read_manifest
 from cmpie_lite.errors import CheckpointError, DataError, ReadError, WriteError
 from cmpie_lite.experiments.record import read_record
+from cmpie_lite.experiments.run_files import PREDICTIONS, read_predictions
 from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.study_files import read_study
-from cmpie_lite.support import files
+from cmpie_lite.support import files, tensor_files
 from cmpie_lite.support.files import PART, alone_in, replace_file, sweep, whole_file
 from cmpie_lite.support.reading import look, read_bytes
 from cmpie_lite.support.streams import run_to_the_last_word
@@ -139,6 +142,21 @@ def test_a_file_of_nothing_but_size_is_not_read(tmp_path: Path) -> None:
     for read in readers(path):
         with pytest.raises(ValueError, match=r"has more than .* bytes, expected at most that"):
             read()
+
+
+def test_a_checkpoint_of_nothing_but_size_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not too large for a checkpoint, but not of the size that its header says."""
+    whole = safetensors.torch.save({"x": torch.zeros(4)}, {"format": "any"})
+    monkeypatch.setattr(tensor_files, "read_bytes", lambda *_: pytest.fail("it was read"))
+    for head, message in ((b"", "not JSON"), (whole, "its header says")):
+        for name, read in (("x", read_checkpoint), (PREDICTIONS, lambda path: read_predictions(path.parent))):
+            path = tmp_path / name
+            path.write_bytes(head)
+            os.truncate(path, 3 * 10**9)
+            with pytest.raises(ValueError, match=message):
+                read(path)
 
 
 def test_an_error_of_reading_is_none_of_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,8 @@ from cmpie_lite.errors import CheckpointError, DataError
 from cmpie_lite.experiments.record import AGAIN, RECORD, RunRecord, read_record
 from cmpie_lite.labels import NUM_CLASSES, NUM_SEGMENTS
 from cmpie_lite.results.metric_tables import per_video_scores
-from cmpie_lite.support.reading import look, read_bytes
-from cmpie_lite.support.tensor_files import check_state, digest, tensors_in, write_tensors
+from cmpie_lite.support.reading import look
+from cmpie_lite.support.tensor_files import check_state, digest, read_tensor_file, tensors_in, write_tensors
 from cmpie_lite.support.typed import conform, load_json
 from cmpie_lite.training.checkpoint import BEST, read_checkpoint
 from cmpie_lite.training.evaluate import score
@@ -60,7 +60,7 @@ def read_predictions(
 
 
 def _predictions(path: Path, expected: str | None) -> tuple[Predictions, tuple[str, ...], str]:
-    tensors, header = tensors_in(read_bytes(path, LARGEST_PREDICTIONS))
+    tensors, header = tensors_in(read_tensor_file(path, LARGEST_PREDICTIONS))
     if header.keys() - {"sha256"} != {"ids", "source"}:
         raise DataError("its header does not say of which data")
     found = digest(tensors, header["source"] + header["ids"])

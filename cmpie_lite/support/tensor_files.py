@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.files import replace_file
-from cmpie_lite.support.reading import Buffer
+from cmpie_lite.support.reading import Buffer, map_bytes, read_bytes
 from cmpie_lite.support.text import shown
 from cmpie_lite.support.typed import conform, load_json
 
@@ -48,6 +48,17 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str
     """
     plain = {name: x.detach().cpu().contiguous() for name, x in tensors.items()}
     replace_file(path, safetensors.torch.save(plain, metadata=dict(header)))
+
+
+def read_tensor_file(path: Path, largest: int) -> bytearray:
+    """The content of a safetensors file; of one whose size is not what its header says, no more than that.
+
+    Raises:
+        FileNotFoundError, ReadError: as `read_bytes`.
+        DataError: it is larger than `largest`, or no whole safetensors file.
+    """
+    tensors_in(map_bytes(path, largest))
+    return read_bytes(path, largest)
 
 
 def tensors_in(content: Buffer) -> tuple[dict[str, Tensor], dict[str, str]]:

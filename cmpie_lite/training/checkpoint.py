@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from cmpie_lite.config import TrainConfig
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.errors import CheckpointError, DataError
-from cmpie_lite.support.reading import look, read_bytes
-from cmpie_lite.support.tensor_files import check_state, digest, tensors_in, write_tensors
+from cmpie_lite.support.reading import look
+from cmpie_lite.support.tensor_files import check_state, digest, read_tensor_file, tensors_in, write_tensors
 from cmpie_lite.support.text import clipped, shown
 from cmpie_lite.support.typed import conform, load_json
 from cmpie_lite.systems.build import Config, config_to_facts, signature, unlike
@@ -108,7 +108,7 @@ def read_checkpoint(path: Path) -> Checked:
 
 
 def _read(path: Path) -> Checked:
-    tensors, header = tensors_in(read_bytes(path, LARGEST_FILE))
+    tensors, header = tensors_in(read_tensor_file(path, LARGEST_FILE))
     if header.get("format") != FORMAT:
         raise DataError(f"its format is {shown(header.get('format'))}, expected {FORMAT!r}")
     text = header.get("facts", "")
