@@ -33,7 +33,7 @@ def record(
         "finished": "2026-01-01T00:00:00+00:00",
         "seconds": 1.0,
         "best_epoch": 1,
-        "history": [],
+        "history": [{"loss": 0.5}],
         "test": {name: base + 0.001 * i for i, name in enumerate(SCORES)},
     }
 

@@ -170,9 +170,18 @@ def check_record(record: Any) -> None:
     override(TrainConfig(), of_now(record["recipe"]))
     if lacking := sorted(asdict(TrainConfig()).keys() - of_now(record["recipe"]).keys()):
         raise DataError(f"recipe has no {', '.join(lacking)}")
-    if record["best_epoch"] < 1 or min(record["data"]["videos"].values()) < 1:
-        raise DataError("best_epoch and the numbers of videos are at least 1")
-    check_no_markup(record["data"]["source"], "data.source")
+    if min(record["data"]["videos"].values()) < 1 or record["seconds"] < 0:
+        raise DataError("the numbers of videos are at least 1, and seconds at least 0")
+    if not 1 <= record["best_epoch"] <= len(record["history"]):
+        raise DataError(
+            f"best_epoch is {record['best_epoch']}, of {len(record['history'])} epochs in history"
+        )
+    if record["recipe"]["seed"] not in record.get("together", [record["recipe"]["seed"]]):
+        raise DataError("its seed is not one of those of together")
+    shown_on_pages = {"data.source": record["data"]["source"], "finished": record["finished"]}
+    shown_on_pages |= {f"environment.{name}": str(x) for name, x in record["environment"].items()}
+    for where, text in shown_on_pages.items():
+        check_no_markup(text, where)
 
 
 def read_records(folder: Path) -> list[RunRecord]:
