@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from cmpie_lite.data.store import FeatureStore
     from cmpie_lite.experiments.settings import Settings
     from data_fetch.extract.weights import Networks
+
+# jsonschema, which nbformat imports, would build a grammar of addresses for 1.5 s; no notebook has any.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -109,6 +113,24 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FeatureStore:
     from tests.making import tiny_store
 
     return tiny_store(tmp_path_factory.getbasetemp() / "tiny")
+
+
+@pytest.fixture(scope="session")
+def simulated() -> FeatureStore:
+    """A small LLP-sim, with every class."""
+    from cmpie_lite.data.llp_sim import SMALL, simulate
+    from cmpie_lite.support.fields import override
+
+    return simulate(override(SMALL, {"seed": 3, "num_train": 80, "num_val": 20, "num_test": 20}))
+
+
+@pytest.fixture
+def one_simulation(simulated: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> FeatureStore:
+    """The small LLP-sim, which whatever simulates then gets."""
+    from cmpie_lite.experiments import settings
+
+    monkeypatch.setattr(settings, "simulate", lambda config: simulated)
+    return simulated
 
 
 @pytest.fixture

@@ -12,27 +12,19 @@ import pytest
 import torch
 
 from cmpie_lite.__main__ import main
-from cmpie_lite.data.llp_sim import SMALL, simulate
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.decoding import Predictions
-from cmpie_lite.experiments import settings as experiment
 from cmpie_lite.experiments.parse import event_table, events_folder, write_events
 from cmpie_lite.labels import CLASS_INDEX
-from cmpie_lite.support.fields import override
 from cmpie_lite.training.checkpoint import LAST
 from tests.making import write_store
 from tests.making_runs import untrained_run
 from tests.video_files import numbered, write_video
 
 
-@pytest.fixture(scope="module")
-def store() -> FeatureStore:
-    return simulate(override(SMALL, {"num_train": 400, "num_val": 20, "num_test": 20}))
-
-
 @pytest.fixture(autouse=True)
-def _one_simulation(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiment, "simulate", lambda config: store)
+def store(one_simulation: FeatureStore) -> FeatureStore:
+    return one_simulation
 
 
 def test_the_command_line_trains_and_evaluates(

@@ -25,8 +25,9 @@ from cmpie_lite.results.study_files import read_study
 from cmpie_lite.support.fields import override
 from tests.making import tiny_store
 
-SHORT = {"dim": 16, "ffn_dim": 16, "batch_size": 100}
-TINY = {"overrides": SHORT, "epochs": 1, "preset": "smoke", "device": "cpu", "workers": 1}
+SHORT = {"dim": 16, "ffn_dim": 16}
+FEW = {"seed": 3, "num_train": 80, "num_val": 10}  # has every class
+TINY = {"overrides": SHORT, "knobs": FEW, "epochs": 1, "device": "cpu", "workers": 1}
 
 
 # ---------- knobs ----------
@@ -90,12 +91,12 @@ def test_a_level_keeps_the_readers_own_knobs() -> None:
 
 
 def test_any_run_may_turn_knobs(tmp_path: Path) -> None:
-    knobs = {"corrupt": 0.5, "num_test": 3}
-    job = Settings(preset="smoke", dataset="sim", knobs=knobs, output_dir=str(tmp_path))
+    knobs = FEW | {"corrupt": 0.5, "num_test": 3}
+    job = Settings(dataset="sim", knobs=knobs, output_dir=str(tmp_path))
     store = open_data(job)
     assert len(store.test) == 3
     assert store.creation["simulator"]["corrupt"] == 0.5
-    assert store.digest != open_data(replace(job, knobs={"num_test": 3})).digest
+    assert store.digest != open_data(replace(job, knobs=FEW | {"num_test": 3})).digest
     job = replace(job, overrides=SHORT, epochs=1, device="cpu")
     record = run_job(job, 1)  # as a worker does it, which makes the data itself
     assert record["data"]["sha256"] == store.digest
@@ -183,8 +184,8 @@ def test_the_command_line_writes_what_stored_reads(
     settings: ControlledSettings, report: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "study.json"
-    words = "controlled --preset smoke --epochs 1 --device cpu --workers 1 --seeds 1 2"
-    words += " --set dim=16 ffn_dim=16 batch_size=100"
+    words = "controlled --epochs 1 --device cpu --workers 1 --seeds 1 2"
+    words += " --set dim=16 ffn_dim=16 --knobs seed=3 num_train=80 num_val=10"
     words += " --systems han segment_attention cmpie --readings cma_concat=features --study place"
     words += f" --test-videos 20 --output-dir {settings.output_dir} --report {path}"
     assert main(words.split()) == 0

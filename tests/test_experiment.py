@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from cmpie_lite.data.llp_sim import SMALL, simulate
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.data.store_files import open_store
 from cmpie_lite.errors import ConfigError, DataError
@@ -23,20 +22,14 @@ from cmpie_lite.experiments.settings import (
     run_folder,
     settings_from,
 )
-from cmpie_lite.support.fields import override
 from tests.making import TINY, write_store
 
 QUICK = {"preset": "smoke", "epochs": 1, "overrides": TINY, "dataset": "sim", "device": "cpu"}
 
 
-@pytest.fixture(scope="module")
-def store() -> FeatureStore:
-    return simulate(override(SMALL, {"num_train": 400, "num_val": 20, "num_test": 20}))
-
-
 @pytest.fixture(autouse=True)
-def _one_simulation(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiment, "simulate", lambda config: store)
+def store(one_simulation: FeatureStore) -> FeatureStore:
+    return one_simulation
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,9 @@ import errno
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from data_fetch import tables as files
 from data_fetch.fetch import features as module
 from data_fetch.fetch.archives import extract_features
 from tests.fetch_server import Host, serve
-from tests.making import readable
+from tests.making import ROOT, readable
 from tests.making_archives import array, fetch, make_tar, make_zip, members
 
 
@@ -62,6 +65,43 @@ def test_a_cut_download_goes_on_in_the_next_run(tmp_path: Path, monkeypatch: pyt
         _, wanted = host.log[-1]
         assert wanted is not None
         assert 0 < int(wanted.removeprefix("bytes=").rstrip("-")) <= 700_000
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import requests
+from data_fetch.fetch import features
+from tests.making_archives import fetch
+
+really = requests.Response.iter_content
+
+def some(self, chunk_size):
+    for number, piece in enumerate(really(self, chunk_size)):
+        if number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield piece
+
+requests.Response.iter_content = some
+features.FEATURES_BYTES = 10_000_000
+fetch(Path(sys.argv[1]), url=sys.argv[2])
+"""
+
+
+def test_a_killed_download_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed with its first piece on the disk: the next run asks for the rest, and leaves no part behind."""
+    monkeypatch.setattr(module, "FEATURES_BYTES", 10_000_000)
+    body = make_zip(members())
+    with serve(Host(files={"/f": body})) as host:
+        words = [sys.executable, "-c", KILLED, str(tmp_path), f"{host.url}/f"]
+        assert subprocess.run(words, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+        assert not (tmp_path / module.ARCHIVE).exists()
+        assert fetch(tmp_path, url=f"{host.url}/f").complete == 3
+        _, wanted = host.log[-1]
+    assert wanted is not None
+    assert int(wanted.removeprefix("bytes=").rstrip("-")) > 0
+    assert (tmp_path / module.ARCHIVE).read_bytes() == body
+    assert not list(tmp_path.rglob("*.part"))
 
 
 @pytest.mark.parametrize("harm", ["absent", "refused", "page"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,23 +19,32 @@ def test_of_two_that_claim_an_empty_folder_one_comes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second comes when the first has looked and not yet written: it waits, then finds its word."""
-    really, outcome, threads = layout.read_origin, [], []
+    really, lock, outcome, threads = layout.read_origin, fcntl.flock, [], []
+    there = threading.Event()  # the second asks for the lock; without one, it has ended
+
+    def flock(*arguments: Any) -> None:
+        if threading.current_thread() in threads:
+            there.set()
+        lock(*arguments)
 
     def second() -> None:
         try:
             layout.claim(tmp_path / "source.txt", "second", occupied=False)
         except DataError as error:
             outcome.append(str(error))
+        finally:
+            there.set()
 
     def read_origin(path: Path) -> str | None:
         found = really(path)
         if not threads:
             threads.append(threading.Thread(target=second, daemon=True))
             threads[0].start()
-            threads[0].join(0.2)  # without a lock it ends in this time, with both claims granted
+            there.wait()
         return found
 
     monkeypatch.setattr(layout, "read_origin", read_origin)
+    monkeypatch.setattr(fcntl, "flock", flock)
     layout.claim(tmp_path / "source.txt", "first", occupied=False)
     threads[0].join()
     assert (tmp_path / "source.txt").read_text() == "first\n"

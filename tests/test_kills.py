@@ -10,33 +10,44 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cmpie_lite.__main__ import main
 from cmpie_lite.data.store_files import open_store
 from cmpie_lite.experiments.run_many import run_grid
 from cmpie_lite.experiments.settings import Settings
 from cmpie_lite.support.files import replace_file
-from cmpie_lite.support.tensor_files import tensors_in
-from cmpie_lite.training.checkpoint import LAST
 from data_fetch.extract.videos import extract_many
 from data_fetch.pack.store import pack
-from data_fetch.render.clips import render_set
-from tests.making import ROOT, TINY, files_of, make_annotations, tiny_store
+from data_fetch.render import clips
+from tests.killing import content, in_a_process
+from tests.making import ROOT, TINY, make_annotations, readable, tiny_store
+from tests.making_archives import fetch, make_zip, members
 from tests.making_media import TINY as TINY_RECIPE
 from tests.making_packs import all_ids, write_layout
 
 Work = Callable[[Path], Any]  # from a folder of inputs to what makes an output folder
-MOMENTS = ("fsync", "replace", "rename", "link")  # of `os`: a file reaches the disk, or takes its place
 
 # ---------- the commands ----------
+
+
+def training(inputs: Path) -> Work:
+    """One seed of three epochs, with dropout."""
+    tiny_store(inputs)
+    words = ["train", "--model", "han", "--data-dir", str(inputs), "--device", "cpu", "--epochs", "3"]
+    words += ["--set", *(f"{name}={value}" for name, value in TINY.items()), "--output-dir"]
+
+    def work(out: Path) -> None:
+        assert main([*words, str(out)]) == 0
+
+    return work
 
 
 def grid(inputs: Path, *, together: bool) -> Work:
@@ -58,8 +69,10 @@ def packing(inputs: Path) -> Work:
 
 
 def rendering(inputs: Path) -> Work:
+    """Three clips of a second."""
+    clips.render_clip = partial(clips.render_clip, seconds=1.0)
     counts = {"train": 1, "val": 1, "test": 1}
-    return lambda out: render_set(out, counts, size=32, fps=4.0, progress=False)
+    return lambda out: clips.render_set(out, counts, size=32, fps=4.0, progress=False)
 
 
 def extracting(inputs: Path) -> Work:
@@ -68,70 +81,29 @@ def extracting(inputs: Path) -> Work:
     return lambda out: extract_many(videos, out, TINY_RECIPE, workers=0, progress=False)
 
 
+def unpacking(inputs: Path) -> Work:
+    """The features of three videos, out of their archive."""
+    inputs.mkdir(parents=True)
+    archive = inputs / "feats.zip"
+    archive.write_bytes(make_zip(members()))
+    return lambda out: fetch(out, sources=[archive])
+
+
 COMMANDS: dict[str, Callable[[Path], Work]] = {
+    "train": training,
     "grid": lambda inputs: grid(inputs, together=False),
     "grid --together": lambda inputs: grid(inputs, together=True),
     "pack": packing,
     "render": rendering,
     "extract": extracting,
+    "features": unpacking,
 }
 
 # ---------- killing ----------
 
 
-def in_a_process(call: Callable[[], Any], kill_at: int = 0) -> bool:
-    """Whether a process of its own came to the end of a call; it is killed at its `kill_at`-th moment."""
-    if (child := os.fork()) == 0:
-        try:
-            count_down(kill_at)
-            call()
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in (0, -signal.SIGKILL), "it neither ended nor was it killed"
-    return status == 0
-
-
-def count_down(left: int) -> None:
-    """Let this process kill itself before the `left`-th of its MOMENTS; never where that is 0."""
-
-    def at(moment: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*arguments: Any, **words: Any) -> Any:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return moment(*arguments, **words)
-
-        return counted
-
-    for name in MOMENTS:
-        setattr(os, name, at(getattr(os, name)))
-
-
-def content(out: Path) -> dict[str, Any]:
-    """What is in a folder, without times."""
-    found: dict[str, Any] = dict(files_of(out))
-    for name in found:
-        if name.endswith("record.json"):
-            record = json.loads(found[name])
-            for row in record["history"]:
-                del row["seconds"]
-            found[name] = {**record, "seconds": 0, "finished": ""}
-        elif name.endswith(".safetensors"):  # whose header has its facts in any order
-            tensors, header = tensors_in(bytearray(found[name]))
-            bits = {key: x.numpy().tobytes() for key, x in tensors.items()}
-            found[name] = bits if name.endswith(LAST) else (bits, header)  # LAST's history has durations
-    return found
-
-
-def drive(command: str, folder: Path) -> None:
-    """Print how often a command was killed, and at which moments that left something else than in peace."""
-    import torch._dynamo  # once, here: each process would import it for its optimizer, in seconds
-
-    torch.set_num_threads(1)  # or a forked process waits for threads that it does not have
+def drive(command: str, folder: Path) -> dict[str, Any]:
+    """How often a command was killed, and which of these kills left something else than peace does."""
     work = COMMANDS[command](folder / "inputs")
     assert in_a_process(lambda: work(folder / "whole"))
     whole, kills, lost, out = content(folder / "whole"), 0, [], folder / "killed"
@@ -141,10 +113,27 @@ def drive(command: str, folder: Path) -> None:
         if content(out) != whole:
             lost.append(kills)
         shutil.rmtree(out)
-    print(json.dumps({"kills": kills, "lost": lost, "files": len(whole)}))
+    return {"kills": kills, "lost": lost, "files": len(whole), "readable": readable(folder / "whole")}
 
 
-LEAST = {"grid": 28, "grid --together": 22, "pack": 18, "render": 32, "extract": 20}
+def drive_all(folder: Path) -> None:
+    """Print what became of each command, of a user who keeps files private."""
+    import torch._dynamo  # once, here: each process would import it for its optimizer, in seconds
+
+    torch.set_num_threads(1)  # or a forked process waits for threads that it does not have
+    os.umask(0o077)
+    print(json.dumps({command: drive(command, folder / command) for command in COMMANDS}))
+
+
+LEAST = {
+    "train": 15,
+    "grid": 28,
+    "grid --together": 22,
+    "pack": 18,
+    "render": 32,
+    "extract": 20,
+    "features": 22,
+}
 
 
 def test_there_are_at_least_sixty_kills() -> None:
@@ -152,20 +141,21 @@ def test_there_are_at_least_sixty_kills() -> None:
     assert sum(LEAST.values()) >= 60
 
 
-@pytest.mark.parametrize("command", list(COMMANDS))
-def test_killed_anywhere_nothing_is_lost(command: str, tmp_path: Path) -> None:
-    code = "import sys; from tests.test_kills import *; drive(sys.argv[1], Path(sys.argv[2]))"
+def test_killed_anywhere_nothing_is_lost(tmp_path: Path) -> None:
+    """Nor shown: what is written with a umask of 077 is its owner's alone."""
+    code = "import sys; from tests.test_kills import *; drive_all(Path(sys.argv[1]))"
     done = subprocess.run(
-        [sys.executable, "-c", code, command, str(tmp_path)], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["lost"] == []
-    assert found["kills"] >= LEAST[command]
-    assert found["files"]
+    for command, found in json.loads(done.stdout.splitlines()[-1]).items():
+        assert found["lost"] == [], command
+        assert found["readable"] == [], command
+        assert found["kills"] >= LEAST[command], command
+        assert found["files"], command
 
 
-def test_a_loss_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_a_loss_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that begins anew with what is half done is found out, at each moment between its files."""
 
     def careless(inputs: Path) -> Work:
@@ -177,7 +167,7 @@ def test_a_loss_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, c
         return work
 
     monkeypatch.setitem(COMMANDS, "careless", careless)
-    drive("careless", tmp_path)
-    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    found = drive("careless", tmp_path)
     assert found["kills"] == 4
     assert found["lost"] == [3, 4]
+    assert found["readable"] == ["a", "b"]  # but not what was written with the umask of this process

@@ -1,7 +1,8 @@
 """Readers beside a writer: whatever is replaced while it is read, each read is one file, old or new.
 
-Two threads read, in an order of their own, while the main one writes two versions of everything in turn. The
-counts bound the test, not a clock.
+Two threads read, in an order of their own, while the main one writes two versions of everything in turn.
+Counts keep them beside each other, not a clock: after so many reads there is a write, and the readers are at
+most twice as many ahead of it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
+from threading import Semaphore
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from tests.making_reports import record
 
 READS = 20_000
 READERS = 2
+PACE = 100  # reads per write
 VERSIONS = (1, 2)
 
 
@@ -97,25 +99,31 @@ def test_20000_reads_beside_a_writer_are_each_of_one_version(tmp_path: Path) -> 
     stores = {version: small_store(version) for version in VERSIONS}
     write(tmp_path, 1, stores[1])
     looks = readers(tmp_path, stores)
-    done = Event()
+    allowed, done = Semaphore(2 * PACE), Semaphore(0)
 
     def read(first: int) -> dict[str, set[int]]:
         seen: dict[str, set[int]] = {look.__name__: set() for look in looks}
-        for i in range(first, READS, READERS):
-            look = looks[i // READERS % len(looks)]
-            seen[look.__name__].add(look())
+        try:
+            for i in range(first, READS, READERS):
+                allowed.acquire()
+                look = looks[i // READERS % len(looks)]
+                seen[look.__name__].add(look())
+                done.release()
+        finally:
+            for waiting in (allowed, done):  # where a read fails, nobody waits for the others
+                waiting.release(READS)
         return seen
 
     with ThreadPoolExecutor(READERS) as pool:
         running: list[Future[Any]] = [pool.submit(read, first) for first in range(READERS)]
-        writes = 0
-        while not all(future.done() for future in running):
-            writes += 1
+        for writes in range(1, READS // PACE):
+            for _ in range(PACE):
+                done.acquire()
             version = VERSIONS[writes % 2]
             write(tmp_path, version, stores[version])
-            done.wait(0.02)  # a writer that writes without end would have the processor to itself
+            allowed.release(PACE)
+        allowed.release(PACE)
     seen = [future.result() for future in running]
-    assert writes > 20
     for name in (look.__name__ for look in looks):
         assert set.union(*(one[name] for one in seen)) == set(VERSIONS), f"{name} never met the writer"
     names = {path.name for path in (tmp_path / "store").iterdir()}

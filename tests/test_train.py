@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +15,7 @@ from cmpie_lite.systems.rows import SYSTEMS
 from cmpie_lite.training.checkpoint import LAST, read_checkpoint
 from cmpie_lite.training.evaluate import evaluate, predict
 from cmpie_lite.training.loop import learning_rate, load_model, train
-from tests.making import ROOT, planted_store
+from tests.making import planted_store
 from tests.making_runs import RECIPE, SMALLEST
 
 
@@ -73,50 +68,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one(store: FeatureStore, tmp_path
     b = read_checkpoint(tmp_path / "halves" / LAST).tensors
     assert a.keys() == b.keys()
     assert all(torch.equal(a[name], b[name]) for name in a)
-
-
-KILLED = """
-    import sys
-    from pathlib import Path
-    from cmpie_lite.config import ModelConfig, TrainConfig
-    from tests.making import TINY, planted_store
-    from cmpie_lite.support.fields import override
-    from cmpie_lite.training.loop import train
-    import torch
-    torch.set_num_threads(1)
-    recipe = TrainConfig(epochs=30, batch_size=16, learning_rate=1e-3)
-    train(override(ModelConfig(), TINY), recipe, planted_store(), folder=Path(sys.argv[1]))
-"""
-
-
-def test_a_killed_run_ends_like_one_never_killed(store: FeatureStore, tmp_path: Path) -> None:
-    """SIGKILL at two moments that nobody chose, then go on: the same bits as an uninterrupted run."""
-    recipe = override(RECIPE, {"epochs": 30})
-    done = 0
-    for _ in range(2):
-        process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(KILLED), tmp_path / "killed"], cwd=ROOT
-        )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            here = epochs_saved(tmp_path / "killed")
-            if here >= done + 2:
-                break
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        done = epochs_saved(tmp_path / "killed")
-    assert 0 < done < 30, "the run was not interrupted, so this test shows nothing"
-    resumed = train(SMALLEST, recipe, store, folder=tmp_path / "killed")
-    whole = train(SMALLEST, recipe, store)
-    assert same(resumed.model, whole.model)
-    assert without_time(resumed.history) == without_time(whole.history)
-
-
-def epochs_saved(folder: Path) -> int:
-    if not (folder / LAST).exists():
-        return 0
-    return len(read_checkpoint(folder / LAST)[1]["history"])
 
 
 def test_the_best_epoch_is_kept_and_loads(store: FeatureStore, tmp_path: Path) -> None:

@@ -36,8 +36,11 @@ DASK: Final[dict[str, Any]] = {
     # Every process has a server of pages, without a secret: it has no pages.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
+    # A worker whose scheduler ends first reports an error; what fails in a task comes back with it.
+    "distributed.worker.preload": ["import logging; logging.getLogger('distributed').setLevel('CRITICAL')"],
 }
-NOISY: Final = ("distributed", "tornado", "asyncio")  # loggers that report what a forced end interrupts
+# Loggers that report what a forced end interrupts. Dask gives some of them a level of their own.
+NOISY: Final = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
 
 
 class WorkersLost(RuntimeError):
@@ -114,7 +117,7 @@ def closing(what: Any) -> Iterator[Any]:
         stopped = True
         raise
     finally:
-        with no_interrupts(forget=stopped), quiet():
+        with no_interrupts(forget=stopped), quiet(stay=stopped):
             try:
                 what.close(timeout=CLOSING_SECONDS)
             except Exception as error:
@@ -139,15 +142,15 @@ def no_interrupts(*, forget: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Dask's loggers silent for the time of the block."""
+def quiet(*, stay: bool = False) -> Iterator[None]:
+    """Keep Dask's loggers silent for the time of the block; or from then on, as its threads outlive it."""
     before = {name: logging.getLogger(name).level for name in NOISY}
     try:
         for name in NOISY:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         yield
     finally:
-        for name, level in before.items():
+        for name, level in before.items() if not stay else ():
             logging.getLogger(name).setLevel(level)
 
 

@@ -60,12 +60,14 @@ def read_frames(
     shown: Any = None  # the decoded frame on screen, and the image made of it once one is asked for
     image: Image | None = None
     with open_media(path) as container:
-        stream = picture_stream(path, container)
+        from av.video.reformatter import VideoReformatter
+
+        stream, reformatter = picture_stream(path, container), VideoReformatter()
         _note_others(container, stream, notes)
         damage, end = Damage(), start
         for time, seconds, frame in played_frames(container, stream, damage, start):
             while shown is not None and k < NUM_FRAMES and wanted[k] <= time + 1e-9:
-                image = image or upright(path, shown)
+                image = image or upright(path, shown, reformatter)
                 yield k, image
                 k += 1
             shown, image, end = frame, None, time + seconds
@@ -75,7 +77,7 @@ def read_frames(
             raise DataError(f"{path}: no frame could be decoded. Is the file damaged? Try to play it.")
         _check_length(path, container, stream, start, end, notes)
         _check_damage(path, "video", damage, notes)
-        image = image or upright(path, shown)
+        image = image or upright(path, shown, reformatter)
         for rest in range(k, NUM_FRAMES):
             yield rest, image
 

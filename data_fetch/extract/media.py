@@ -236,10 +236,11 @@ class Resampler:
         return pieces + (self.inner.resample(frame) if self.inner else [])
 
 
-def upright(path: Path, frame: Any) -> Image:
+def upright(path: Path, frame: Any, reformatter: Any) -> Image:
     """RGB image, mirrored and turned as the file's display matrix asks (to the nearest quarter turn).
 
-    The matrix takes a source pixel (x, y) to (a x + c y, b x + d y).
+    The matrix takes a source pixel (x, y) to (a x + c y, b x + d y). The reformatter is PyAV's, one for all
+    frames of a file: one of each frame's own would take longer to set up than to use.
 
     Raises:
         DataError: a frame of more than 8192 x 8192 pixels.
@@ -248,7 +249,7 @@ def upright(path: Path, frame: Any) -> Image:
 
     if frame.width * frame.height > MAX_PIXELS:
         raise DataError(f"{path}: frames of {frame.width}x{frame.height} pixels, expected at most 8192x8192.")
-    image = frame.to_image()
+    image = reformatter.reformat(frame, format="rgb24").to_image()
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return image

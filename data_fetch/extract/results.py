@@ -1,7 +1,7 @@
 """What extraction leaves in a folder: arrays in the official layout, and of which file each video's are.
 
     OUT/vggish/ID.npy, OUT/res152/ID.npy, OUT/r2plus1d_18/ID.npy
-    OUT/made_of/ID.txt                  sha256 of the file that they are made of
+    OUT/made_of/ID.txt                  sha256 of the file that they are made of, then notes on it, if any
 
 Two files may have one name, and so one id: what is done is known by its content.
 """
@@ -65,13 +65,23 @@ def is_done(out: Path, name: str) -> bool:
     return True
 
 
+def made_of(out: Path, name: str) -> tuple[str | None, str]:
+    """The sha256 of the file that a video's arrays are made of (None: nothing says it), and the notes on it.
+
+    Raises:
+        DataError: the file that says it is no text.
+    """
+    content, _, notes = (read_origin(out / MADE_OF / f"{name}.txt") or "").partition("\n")
+    return content or None, notes
+
+
 def check_maker(out: Path, name: str, path: Path, content: str) -> None:
     """Refuse a file where arrays of its name are there that are made of another one.
 
     Raises:
         DataError: they are of another file, or nothing says of which; the message names both.
     """
-    before = read_origin(out / MADE_OF / f"{name}.txt")
+    before, _ = made_of(out, name)
     if before != content and any(array.exists() for array in feature_paths(out, name).values()):
         of = "nothing says of which file" if before is None else f"of a file with sha256 {before[:12]}..."
         raise DataError(
@@ -93,7 +103,8 @@ def write_features(out: Path, name: str, features: VideoFeatures, path: Path, co
             raise DataError(f"{name}: {folder} came out as {array.shape} or not finite, expected {shape}.")
     with taking_turns(out / MADE_OF):
         check_maker(out, name, path, content)
-        replace_file(out / MADE_OF / f"{name}.txt", f"{content}\n".encode())
+        text = f"{content}\n{'; '.join(features.notes)}".strip()
+        replace_file(out / MADE_OF / f"{name}.txt", f"{text}\n".encode())
         for place, array in zip(feature_paths(out, name).values(), arrays, strict=True):
             with whole_file(place) as temporary, temporary.open("wb") as file:
                 np.save(file, array.astype(np.float32, copy=False))

@@ -31,6 +31,7 @@ from data_fetch.extract.results import (
     check_maker,
     content_of,
     is_done,
+    made_of,
     video_id,
     write_features,
 )
@@ -79,7 +80,9 @@ def _begin(path: Path, out: Path) -> tuple[dict[str, str], str | None]:
         check_maker(out, name, path, content)
     except (DataError, ReadError) as error:
         return row | {"status": "refused", "notes": str(error)}, None
-    return row, None if is_done(out, name) else content
+    if is_done(out, name):
+        return row | {"notes": made_of(out, name)[1]}, None
+    return row, content
 
 
 def _end(row: dict[str, str], out: Path, path: Path, content: str, outcome: Outcome) -> dict[str, str]:

@@ -44,9 +44,12 @@ def trim(source: Path, target: Path, start: float, end: float) -> None:
 def _copy_pictures(source: Path, clip: Any, image: Any, start: float, end: float) -> float:
     """Encode what is on screen from `start` to `end`; returns the time of the last frame up to `end`."""
     import av
+    from av.video.reformatter import VideoReformatter
+
+    reformatter = VideoReformatter()
 
     def encode(frame: Any, time: float) -> None:
-        picture = upright(source, frame)
+        picture = upright(source, frame, reformatter)
         if not size:
             size.extend((max(picture.width // 2, 1) * 2, max(picture.height // 2, 1) * 2))
             image.width, image.height = size

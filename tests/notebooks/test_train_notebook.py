@@ -9,26 +9,35 @@ from typing import Any
 import nbformat
 import papermill
 import pytest
-from chapters import stop_of
+from chapters import ROOT, stop_of
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
+from cmpie_lite.data.store import FeatureStore
+from cmpie_lite.experiments.record import RECORD
+from cmpie_lite.experiments.run_one import run_experiment
+from cmpie_lite.experiments.settings import settings_from
+from cmpie_lite.training.checkpoint import LAST
+from tests.killing import content
+from tests.making import write_store
+
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-TINY = {
-    "preset": "smoke",
-    "epochs": 1,
-    "dataset": "sim",
-    "device": "cpu",
-    "overrides": {"dim": 16, "ffn_dim": 16},
-}
+TINY = {"epochs": 2, "device": "cpu", "overrides": {"dim": 16, "ffn_dim": 16}}
+KILLING = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from tests.killing import count_down
+count_down(24)
+"""
 
 # Papermill and its kernel warn of their own dependencies' changes; that is not what these tests are about.
 pytestmark = pytest.mark.filterwarnings("default")
 
 
-def run(folder: Path, **parameters: Any) -> nbformat.NotebookNode:
+def run(folder: Path, path: Path = NOTEBOOKS / "train.ipynb", **parameters: Any) -> nbformat.NotebookNode:
     """Run the notebook with parameters; returns it with outputs."""
     return papermill.execute_notebook(
-        str(NOTEBOOKS / "train.ipynb"),
+        str(path),
         str(folder / "out.ipynb"),
         parameters=TINY | {"output_dir": str(folder / "out")} | parameters,
         cwd=str(NOTEBOOKS),
@@ -41,14 +50,30 @@ def text_of(notebook: nbformat.NotebookNode) -> str:
     return "\n".join(str(o.get("text", "")) + str(o.get("data", {}).get("text/plain", "")) for o in outputs)
 
 
-def test_it_trains_shows_and_records(tmp_path: Path) -> None:
-    text = text_of(run(tmp_path, seeds=2))
+def test_it_trains_shows_and_records_however_often_it_is_killed(
+    simulated: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the training of its second seed, it goes on: every bit is that of runs in peace."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # of the kernel
+    write_store(tmp_path / "data", simulated)
+    mortal = nbformat.read(NOTEBOOKS / "train.ipynb", as_version=4)
+    mortal.cells.insert(0, nbformat.v4.new_code_cell(KILLING))
+    nbformat.write(mortal, tmp_path / "mortal.ipynb")
+    given = {"data_dir": str(tmp_path / "data"), "seeds": 2}
+    with pytest.raises(DeadKernelError):
+        run(tmp_path, tmp_path / "mortal.ipynb", **given)
+    assert len(list(tmp_path.rglob(RECORD))) == 1
+    assert len(list(tmp_path.rglob(LAST))) == 2
+    text = text_of(run(tmp_path, **given))
+    whole = settings_from(TINY | given | {"output_dir": str(tmp_path / "whole")})
+    run_experiment(whole, simulated)
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
     assert "THIS IS NOT LLP" in text
     assert "paper, CM-PIE, on LLP" in text
-    records = [json.loads(path.read_text()) for path in sorted(tmp_path.rglob("record.json"))]
+    records = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").rglob(RECORD))]
     assert [record["recipe"]["seed"] for record in records] == [1, 2]
     assert all(record["data"]["source"] == "LLP-sim" for record in records)
-    assert len(list(tmp_path.rglob("predictions.safetensors"))) == 2
+    assert len(list((tmp_path / "out").rglob("predictions.safetensors"))) == 2
 
 
 @pytest.mark.parametrize(

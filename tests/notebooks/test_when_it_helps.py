@@ -37,10 +37,10 @@ def test_a_tiny_study_is_trained_and_shown(tmp_path: Path) -> None:
         readings=[],
         seeds=1,
         epochs=1,
-        preset="smoke",
+        knobs={"seed": 3, "num_train": 80, "num_val": 10},
         test_videos=20,
         workers=1,
-        overrides={"dim": 16, "ffn_dim": 16, "batch_size": 100},
+        overrides={"dim": 16, "ffn_dim": 16},
     )
     assert "THIS IS NOT LLP" in text
     assert "all of it (CM-PIE over HAN): one seed at 1.0, 0.0" in text
