@@ -150,8 +150,9 @@ def quiet(*, stay: bool = False) -> Iterator[None]:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         yield
     finally:
-        for name, level in before.items() if not stay else ():
-            logging.getLogger(name).setLevel(level)
+        if not stay:
+            for name, level in before.items():
+                logging.getLogger(name).setLevel(level)
 
 
 def as_they_end(
