@@ -28,7 +28,7 @@ def small(tmp_path: Path) -> sources.Module:
 
 def test_a_page_has_each_public_name_with_its_documentation_and_the_source(small: sources.Module) -> None:
     page = sources.page(small, lambda text: f"<div><pre>{text}</pre></div>")
-    assert "<h1>cmpie_lite.pooling</h1>" in page
+    assert "<h1>cmpie_<wbr>lite.<wbr>pooling</h1>" in page
     assert '<section id="Pool">' in page
     assert '<section id="Pool.size">' in page
     assert "Holds <code>x</code> &lt; 1." in page
@@ -37,6 +37,17 @@ def test_a_page_has_each_public_name_with_its_documentation_and_the_source(small
     assert page.count("def _hidden") == 1
     assert '<a href="#L6">' in page
     assert '<span id="L6">    def size(' in page
+
+
+def test_a_name_breaks_at_its_signs_and_nowhere_else() -> None:
+    assert sources.breakable("a_b/c.py<") == "a_<wbr>b/<wbr>c.<wbr>py&lt;"
+    assert sources.breakable("__init__") == "__init__"
+
+
+def test_paragraphs_and_items_flow_and_what_is_indented_stays() -> None:
+    docstring = "One\ntwo.\n\n- first\n  goes on\n- second\n\n    code\n    more\n\nRaises:\n    A: b."
+    expected = "One two.\n\n- first goes on\n- second\n\n    code\n    more\n\nRaises:\n    A: b."
+    assert sources.flowing(docstring) == expected
 
 
 def test_the_first_sentence(small: sources.Module) -> None:

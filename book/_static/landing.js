@@ -116,6 +116,7 @@
     box.append(line);
     const move = () => {
       const time = Math.min(video.currentTime, SECONDS);
+      line.toggleAttribute("data-moves", video.currentTime > 0);
       line.style.setProperty("--at", time / SECONDS);
       rows.forEach((r) => r.cells.forEach((cell, t) => cell.toggleAttribute("data-now", video.currentTime > 0 && t === Math.floor(time))));
       if (!video.paused && !video.ended) requestAnimationFrame(move);

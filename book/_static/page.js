@@ -11,11 +11,22 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const all = (css) => [...document.querySelectorAll(css)];
 
-  // A long name breaks after an underscore, if it must.
+  // A long name breaks after an underscore, a sign or a dot, if it must.
   all("article code .pre, article :is(h2, h3) > code, article table.dataframe th").forEach((name) => {
     if (name.children.length) return;
-    const parts = name.textContent.split(/(?<=[a-z]_)/);
+    const parts = name.textContent.split(/(?<=[a-z]_|[,=/]|[a-z]\.(?=[a-z]))/);
     name.replaceChildren(...parts.flatMap((part, n) => (n ? [document.createElement("wbr"), part] : [part])));
+  });
+
+  // Numbers printed in columns stay in them; the caption of a table stays in the window where the table is wider.
+  all(".cell_output .output pre").forEach((text) => {
+    const columns = text.textContent.replace(/^ok +/gm, "").match(/\S {2,}\S/g) ?? [];
+    text.classList.toggle("columns", columns.length > 1);
+  });
+  all("table.dataframe caption").forEach((caption) => {
+    const words = document.createElement("span");
+    words.append(...caption.childNodes);
+    caption.append(words);
   });
 
   const boxes = "pre, .wide, div.math, div.math mjx-container, article figure, article .diagram, .cell_output > .output, .pst-scrollable-table-container";

@@ -41,7 +41,8 @@ class Browser:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="book-browser-", ignore_cleanup_errors=True)
-        ends = [fcntl.fcntl(fd, fcntl.F_DUPFD, 10) for pair in (os.pipe(), os.pipe()) for fd in pair]
+        # Ends of pipes that the browser does not inherit: when this process is killed, it sees that and ends.
+        ends = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for pair in (os.pipe(), os.pipe()) for fd in pair]
         child_in, self._write, self._read, child_out = ends
 
         def place() -> None:
@@ -129,6 +130,13 @@ class Browser:
                 answer["exceptionDetails"].get("exception", {}).get("description", str(answer))
             )
         return answer["result"].get("value")
+
+    def becomes(self, condition: str, timeout: float = 10.0) -> bool:
+        """Whether a JavaScript expression becomes true: a busy machine answers a little later."""
+        deadline = time.monotonic() + timeout
+        while not (true := bool(self.evaluate(condition))) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return true
 
     def resize(self, width: int, height: int) -> None:
         """Give the page a viewport of this size, in pixels."""

@@ -2,7 +2,7 @@
 (async () => {
   const problems = [], all = (css) => [...document.querySelectorAll(css)];
   const say = (node) => (node.outerHTML || "").slice(0, 120).replace(/\s+/g, " ");
-  const WIDE = 1200, SMALLEST = 9, SHRUNK = 0.6, SPARE = 3; // pixels of a window; of a letter; a figure's scale at which 10 points are 9 pixels; pixels
+  const WIDE = 1200, SMALLEST = 9, SHRUNK = 0.6, SPARE = 3, VISIBLE = 2, BUTTONS = 48; // pixels of a window; of a letter; a figure's scale at which 10 points are 9 pixels; pixels; a contrast; pixels
   const images = all("img");
   images.forEach((image) => { image.loading = "eager"; });
   await Promise.all(images.map((image) => image.decode().catch(() => null)));
@@ -52,6 +52,51 @@
   for (const image of all("article figure img")) {
     const scale = image.getBoundingClientRect().width / image.naturalWidth;
     if (image.naturalWidth > 400 && image.checkVisibility() && scale < SHRUNK) problems.push(`a figure shrunk to ${scale.toFixed(2)}: ${say(image)}`);
+  }
+
+  // Words in pictures are whole, and shapes can be told from the page, in either theme.
+  for (const text of all("article svg.drawn text")) {
+    const word = text.getBoundingClientRect(), drawing = text.ownerSVGElement.getBoundingClientRect();
+    if (word.width && (word.right > drawing.right + 1 || word.left < drawing.left - 1)) problems.push("words cut at the edge of a figure: " + text.textContent.slice(0, 60));
+  }
+  const light = (colour) => {
+    const [r, g, b] = colour.match(/[\d.]+/g).map((x) => { const c = x / 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const paper = getComputedStyle(document.documentElement).getPropertyValue("--pst-color-background").trim(), probe = document.createElement("i");
+  probe.style.color = paper;
+  document.body.append(probe);
+  const ground = getComputedStyle(probe).color;
+  probe.remove();
+  const contrast = (colour) => (Math.max(light(colour), light(ground)) + 0.05) / (Math.min(light(colour), light(ground)) + 0.05);
+  for (const shape of document.documentElement.dataset.theme === "dark" ? all("article svg.drawn path") : []) { // drawn for white
+    const { fill, stroke } = getComputedStyle(shape);
+    if (!fill.startsWith("rgb(") || fill === ground || contrast(fill) >= VISIBLE || (stroke.startsWith("rgb") && contrast(stroke) >= VISIBLE)) continue;
+    const { width, height } = shape.getBoundingClientRect();
+    if (width * height > 20) problems.push(`a shape of a figure hardly differs from the page: ${fill} on ${ground}`);
+  }
+
+  // Names in headings break at a sign, not within a word; columns stay columns; buttons do not hide a clip.
+  for (const heading of all("article :is(h1, h2, h3, th)")) {
+    const walker = document.createTreeWalker(heading, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) for (const word of node.data.matchAll(/[A-Za-z]+/g)) {
+      const range = new Range();
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map((r) => Math.round(r.top))).size > 1) problems.push(`broken within a word: ${word[0]} in ${heading.textContent.slice(0, 60)}`);
+    }
+  }
+  for (const text of innerWidth > 600 ? [] : all(".cell_output pre.columns")) {
+    const { lineHeight, paddingTop, paddingBottom } = getComputedStyle(text), lines = text.textContent.trimEnd().split("\n").length;
+    const drawn = (text.scrollHeight - parseFloat(paddingTop) - parseFloat(paddingBottom)) / parseFloat(lineHeight);
+    if (drawn > lines + 0.6) problems.push("columns are torn: " + text.textContent.trim().slice(0, 60));
+  }
+  for (const video of all("article video[controls]")) {
+    const poster = new Image();
+    poster.src = video.poster;
+    await poster.decode().catch(() => null);
+    const { width, height } = video.getBoundingClientRect();
+    if (height - (width * poster.naturalHeight) / poster.naturalWidth < BUTTONS) problems.push("its buttons hide a part of a clip: " + say(video));
   }
 
   const h1 = all("article h1").length;

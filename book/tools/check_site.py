@@ -148,6 +148,7 @@ def check_live() -> list[str]:
         return []
     command = [sys.executable, "-m", "book.tools.check_live"]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    print("check_live:", *[line for line in ran.stdout.splitlines() if not line.startswith("ok")], sep="\n  ")
     return [f"check_live: {(ran.stdout + ran.stderr).strip()[-600:]}"] if ran.returncode else []
 
 

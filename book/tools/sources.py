@@ -76,6 +76,24 @@ def inline(text: str) -> str:
     return re.sub(r"(``?)([^`]+)\1", r"<code>\2</code>", html.escape(text))
 
 
+def breakable(name: str) -> str:
+    """An escaped name that a narrow screen breaks after a dot, a slash or an underscore."""
+    return re.sub(r"(?<=[A-Za-z0-9])([._/])(?=[A-Za-z0-9])", r"\1<wbr>", html.escape(name))
+
+
+def flowing(docstring: str) -> str:
+    """A docstring whose paragraphs and list items are one line each; what is indented stays as it is."""
+    lines: list[str] = []
+    for line in docstring.splitlines():
+        before = lines[-1] if lines else ""
+        item = before.startswith("- ") and line.startswith("  ") and not line.startswith("   ")
+        if before.strip() and before[0] != " " and (item or line[:1] not in ("", " ", "-")):
+            lines[-1] = f"{before} {line.strip()}"
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
 def signature(name: Name) -> str:
     """How a function is called, or a class made."""
     node = name.node
@@ -90,9 +108,9 @@ def section(name: Name) -> str:
     """One name: signature, documentation, a link to its lines."""
     level = 3 if "." in name.name else 2
     line = name.node.lineno
-    words = inline(ast.get_docstring(name.node) or "")
+    words = inline(flowing(ast.get_docstring(name.node) or ""))
     return (
-        f'<section id="{name.name}"><h{level}><code>{html.escape(name.name)}</code></h{level}>'
+        f'<section id="{name.name}"><h{level}><code>{breakable(name.name)}</code></h{level}>'
         f'<pre class="signature"><code>{html.escape(signature(name))}</code></pre>'
         f'<div class="docstring">{words}</div><p><a href="#L{line}">Source, line {line}</a></p></section>'
     )
@@ -110,9 +128,11 @@ def listing(module: Module, source: Callable[[str], str]) -> str:
 def page(module: Module, source: Callable[[str], str]) -> str:
     """The HTML of a module's page; `source` turns Python text into highlighted HTML."""
     return (
-        f'<h1>{module.dotted}</h1><div class="docstring">{inline(module.docstring)}</div>'
+        f"<h1>{breakable(module.dotted)}</h1>"
+        f'<div class="docstring">{inline(flowing(module.docstring))}</div>'
         + "".join(section(name) for name in module.names)
-        + f'<section id="source"><h2>Source of {module.path}.py</h2>{listing(module, source)}</section>'
+        + f'<section id="source"><h2>Source of {breakable(module.path)}.py</h2>'
+        + f"{listing(module, source)}</section>"
     )
 
 
