@@ -96,6 +96,6 @@ def legend_above(figure: Figure, axes: Axes, columns: int) -> None:
 
 def title_above(figure: Figure, title: str) -> None:
     """What the figure's data are, in small print above it."""
-    letters = int(120 * figure.get_figwidth() / WIDTH)
+    letters = int(110 * figure.get_figwidth() / WIDTH)
     title = "\n".join(textwrap.fill(line, letters) for line in title.splitlines())
     figure.suptitle(title, fontsize=8, x=0.01, ha="left")
