@@ -91,6 +91,9 @@
     const drawn = (text.scrollHeight - parseFloat(paddingTop) - parseFloat(paddingBottom)) / parseFloat(lineHeight);
     if (drawn > lines + 0.6) problems.push("columns are torn: " + text.textContent.trim().slice(0, 60));
   }
+  for (const words of all("table.dataframe caption span")) {
+    if (words.getBoundingClientRect().right > words.closest(".output").getBoundingClientRect().right + 1) problems.push("the caption of a table is cut: " + words.textContent.slice(0, 60));
+  }
   for (const video of all("article video[controls]")) {
     const poster = new Image();
     poster.src = video.poster;
