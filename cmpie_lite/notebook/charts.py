@@ -19,7 +19,7 @@ from cmpie_lite.notebook.style import (
     SMALLEST,
     bar_styles,
     ink_on,
-    legend_above,
+    legend_outside,
     new_figure,
     shades,
     short_number,
@@ -129,7 +129,7 @@ def weight_bars(
         axes.axhline(level, color=INK, linestyle="--", linewidth=1, zorder=0, label=f"{level:g}")
     axes.set(xlabel=xlabel, ylabel=ylabel)
     if len(series) > 1 or level is not None:
-        legend_above(figure, axes, len(series) + 1)
+        legend_outside(figure, axes, len(series) + 1)
     return figure
 
 
@@ -142,7 +142,7 @@ def score_bars(systems: Mapping[str, ParsingScores]) -> Figure:
         values = {system: [found[name] for name in names] for system, found in percent.items()}
         bars_side_by_side(axes, values, [f"{level} {name.split('_')[1]}" for name in names], "%.0f")
         axes.set(ylim=(0, 108), ylabel="F [%]")
-    legend_above(figure, axes, min(4, len(systems)))
+    legend_outside(figure, axes, min(4, len(systems)))
     return figure
 
 
@@ -175,7 +175,7 @@ def stacked_bars(parts: Mapping[str, npt.ArrayLike], names: Sequence[str], xlabe
     axes.invert_yaxis()
     axes.set_xlabel(xlabel)
     axes.tick_params(axis="y", labelsize=8)
-    legend_above(figure, axes, len(parts))
+    legend_outside(figure, axes, len(parts))
     return figure
 
 
@@ -222,7 +222,7 @@ def curve_panels(
             axes.axvline(mark, color="grey", linewidth=0.8)
         axes.set(title=title, xlabel=xlabel)
     places[0].set_ylabel(ylabel)
-    legend_above(figure, places[0], len(next(iter(panels.values()))))
+    legend_outside(figure, places[0], len(next(iter(panels.values()))))
     return figure
 
 

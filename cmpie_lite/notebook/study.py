@@ -4,6 +4,7 @@ out."""
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -12,11 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cmpie_lite.notebook.style import (
+    BELOW,
     DASHES,
     MARKERS,
     SMALLEST,
     WIDTH,
-    legend_above,
+    legend_outside,
     new_figure,
     shades,
     title_above,
@@ -40,6 +42,8 @@ BEHAVIOUR: Final[dict[str, str]] = {
 }
 NOT_RUN: Final = "**Not run here**: no report is stored; the command stands above."
 METRICS: Final = ("segment_type", "event_type")
+TITLE: Final = 44  # letters in a line of a panel's title
+AUC: Final = (0.4, 1.0)  # limits of its axis, chance and certainty among them
 
 
 def study_source(report: Mapping[str, Any]) -> str:
@@ -63,14 +67,13 @@ def knobs_in(report: Mapping[str, Any]) -> list[str]:
 
 def blocks_in(report: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     """The differences of a report that speak of one block, and those of readings of CM-PIE."""
-    pairs = frame_of(report["differences"])[["better", "worse"]].drop_duplicates().itertuples(index=False)
-    found = {}
-    for better, worse in pairs:
-        if (better, worse) in BLOCKS:
-            found[better, worse] = BLOCKS[better, worse]
-        elif worse == "cmpie":
-            found[better, worse] = f"the reading {better.removeprefix('cmpie ')} (over CM-PIE)"
-    return found
+    pairs = frame_of(report["differences"])[["better", "worse"]].drop_duplicates()
+    there = list(pairs.itertuples(index=False, name=None))
+    found = {pair: text for pair, text in BLOCKS.items() if pair in there}
+    readings = [
+        (better, worse) for better, worse in there if better.startswith("cmpie ") and worse == "cmpie"
+    ]
+    return found | {pair: f"the reading {pair[0].removeprefix('cmpie ')} (over CM-PIE)" for pair in readings}
 
 
 def condition_table(report: Mapping[str, Any]) -> Table:
@@ -122,26 +125,47 @@ def sentence(report: Mapping[str, Any], knob: str, metric: str = "event_type") -
 
 
 def difference_plot(report: Mapping[str, Any], knob: str) -> Figure:
-    """What each block adds on each level of a knob, in points, with its 95 % interval over seeds."""
-    rows = frame_of(report["differences"])
-    rows = rows[rows.knob == knob]
-    figure = new_figure(4.2)
-    panels = figure.subplots(1, len(METRICS), sharey=True)
-    for axes, metric in zip(panels, METRICS, strict=True):
-        axes.axhline(0, color="grey", linewidth=0.8)
-        for i, ((better, worse), block) in enumerate(blocks_in(report).items()):
-            side = rows[(rows.better == better) & (rows.worse == worse) & (rows.metric == metric)]
-            mean, low, high = (100 * side[name].astype(float).to_numpy() for name in ("mean", "low", "high"))
-            place = [x + 0.06 * i for x in range(len(side))]
-            shade = shades(len(blocks_in(report)))[i]
-            axes.errorbar(place, mean, [mean - low, high - mean], label=block, color=shade, capsize=2,
-                          marker=MARKERS[i % len(MARKERS)], linestyle=DASHES[i % len(DASHES)])  # fmt: skip
-        axes.set_xticks(range(len(side)), list(side.level))
-        axes.set(title=metric.replace("_", " "), xlabel=knob)
-    panels[0].set_ylabel("points of F-score")
-    legend_above(figure, panels[0], 2)
+    """What each block adds on each level of a knob, in points, with its 95 % interval over seeds.
+
+    Readings of CM-PIE stand in a row of panels of their own: what they change may be far larger.
+    """
+    pairs = blocks_in(report)
+    blocks = {pair: text for pair, text in pairs.items() if pair in BLOCKS}
+    rows = [blocks, {pair: text for pair, text in pairs.items() if pair not in BLOCKS}]
+    rows = [row for row in rows if row]
+    figure = new_figure(3.2 * len(rows) + 0.6)
+    for parent, row in zip(figure.subfigures(len(rows), 1, squeeze=False).ravel(), rows, strict=True):
+        panels = parent.subplots(1, len(METRICS), sharey=True)
+        for axes, metric in zip(panels, METRICS, strict=True):
+            difference_lines(axes, frame_of(report["differences"]), knob, metric, row)
+        panels[0].set_ylabel("points of F-score")
+        legend_outside(parent, panels[0], 2, BELOW)
     title_above(figure, study_source(report))
     return figure
+
+
+def difference_lines(
+    axes: Axes, differences: pd.DataFrame, knob: str, metric: str, pairs: Mapping[tuple[str, str], str]
+) -> None:
+    """The differences of some pairs of rows in one score: points, intervals, a line through them."""
+    rows = differences[(differences.knob == knob) & (differences.metric == metric)]
+    axes.axhline(0, color="grey", linewidth=0.8)
+    for i, ((better, worse), text) in enumerate(pairs.items()):
+        side = rows[(rows.better == better) & (rows.worse == worse)]
+        mean, low, high = (100 * side[name].astype(float).to_numpy() for name in ("mean", "low", "high"))
+        place = [x + 0.06 * i for x in range(len(side))]
+        axes.errorbar(
+            place,
+            mean,
+            [mean - low, high - mean],
+            label=text,
+            color=shades(len(pairs))[i],
+            capsize=2,
+            marker=MARKERS[i % len(MARKERS)],
+            linestyle=DASHES[i % len(DASHES)],
+        )
+        axes.set_xticks(range(len(side)), list(side.level))
+    axes.set(title=metric.replace("_", " "), xlabel=knob)
 
 
 def mechanism_plot(report: Mapping[str, Any], knob: str) -> Figure:
@@ -154,10 +178,12 @@ def mechanism_plot(report: Mapping[str, Any], knob: str) -> Figure:
     panels = figure.subplots(math.ceil(len(shown) / 2), 2, squeeze=False).ravel()
     for axes, name in zip(panels, shown, strict=False):
         measure_lines(axes, rows, name)
-        axes.set_title(wanted[name], fontsize=SMALLEST, wrap=True)
+        axes.set_title(textwrap.fill(wanted[name], TITLE), fontsize=SMALLEST)
+        if name == "gate_auc":
+            axes.set_ylim(*AUC)
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
-    legend_above(figure, panels[0], 3)
+    legend_outside(figure, panels[0], 3, BELOW)
     title_above(figure, study_source(report))
     return figure
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 import textwrap
 from io import StringIO
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 WIDTH: Final = 7.0  # inches, the widest that a page shows without shrinking
 SMALLEST: Final = 7.5  # points: 9 pixels on a telephone, where a figure keeps nine tenths of its size
@@ -25,6 +25,9 @@ MODALITY_SHADES: Final = {"audio": DARK, "visual": LIGHT}
 MODALITY_HATCHES: Final = {"audio": "", "visual": "///"}
 HATCHES: Final = ("", "///", "...", "xxx", "\\\\\\")
 MARKERS: Final = ("o", "s", "^", "D", "v")
+Side = Literal["outside upper center", "outside lower center"]  # of a figure: where its legend stands
+ABOVE: Final = "outside upper center"
+BELOW: Final = "outside lower center"
 DASHES: Final = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 
 # matplotlib's settings: dark on white, which the site turns where its page is dark (book/_ext/figures.py).
@@ -86,12 +89,10 @@ def bar_styles(count: int) -> list[dict[str, Any]]:
     ]
 
 
-def legend_above(figure: Figure, axes: Axes, columns: int) -> None:
-    """The legend of `axes` above the whole figure, where it hides no data."""
-    handles = axes.get_legend_handles_labels()
-    figure.legend(
-        *handles, loc="outside upper center", ncols=columns, frameon=False, fontsize=8, handlelength=3
-    )
+def legend_outside(figure: Figure | SubFigure, axes: Axes, columns: int, place: Side = ABOVE) -> None:
+    """The legend of `axes` above or below the whole figure, where it hides no data."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc=place, ncols=columns, frameon=False, fontsize=8, handlelength=3)
 
 
 def title_above(figure: Figure, title: str) -> None:
