@@ -74,6 +74,19 @@ def test_words_follow_intervals(report: dict[str, Any]) -> None:
     assert "- the reading cma_form=projected (over CM-PIE): undecided at 0, 1" in text
 
 
+def test_the_summary_names_the_levels_at_which_a_block_acts(report: dict[str, Any]) -> None:
+    lines = study.summary(report)
+    assert (
+        lines[1]
+        == "SA (+Seg Attention over two HANs) helps at corrupt 1 (+2.0); is undecided at 1 of 2 levels."
+    )
+    assert lines[2].startswith("CMA (CM-PIE over +Seg Attention) hurts at corrupt 1 (-2.0);")
+    assert lines[0] == "A second HAN (two HANs over HAN) is undecided at 2 of 2 levels."
+    again = pd.DataFrame(report["conditions"]["data"], columns=report["conditions"]["columns"])
+    twice = report | {"conditions": split_of(again.assign(sha256="a" * 64))}
+    assert study.summary(twice)[0].endswith("undecided at 1 of 1 levels."), "one data set is told once"
+
+
 def test_the_table_gives_word_points_and_interval(report: dict[str, Any]) -> None:
     table = study.verdict_table(report)
     assert (

@@ -124,6 +124,26 @@ def sentence(report: Mapping[str, Any], knob: str, metric: str = "event_type") -
     return f"`{knob}`, {question} ({metric.replace('_', ' ')}):\n\n" + "\n".join(lines)
 
 
+def summary(report: Mapping[str, Any], metric: str = "event_type") -> list[str]:
+    """A sentence per block: at which levels of all knobs it helps and hurts; data that are asked twice, once."""
+    conditions = frame_of(report["conditions"]).drop_duplicates("sha256")
+    rows = frame_of(report["differences"])
+    rows = rows[rows.metric == metric].merge(conditions[["knob", "level"]], on=["knob", "level"])
+    lines = []
+    for (better, worse), block in BLOCKS.items():
+        told: dict[str, list[str]] = {"helps": [], "hurts": []}
+        side = rows[(rows.better == better) & (rows.worse == worse)]
+        for row in side.to_dict("records"):
+            verdict = word(float(row["low"]), float(row["high"]))
+            if verdict in told:
+                told[verdict].append(f"{row['knob']} {row['level']} ({100 * float(row['mean']):+.1f})")
+        parts = [f"{verdict} at {', '.join(places)}" for verdict, places in told.items() if places]
+        rest = len(side) - sum(map(len, told.values()))
+        parts += [f"is undecided at {rest} of {len(side)} levels"] if rest else []
+        lines.append(f"{block[0].upper()}{block[1:]} {'; '.join(parts)}.")
+    return lines
+
+
 def difference_plot(report: Mapping[str, Any], knob: str) -> Figure:
     """What each block adds on each level of a knob, in points, with its 95 % interval over seeds.
 
