@@ -1,7 +1,8 @@
 """What is reproduced, what is not, what was never run: the page, made of the stored reports and nothing else.
 
 Reports are what `python -m cmpie_lite grid` writes, in `book/results/`: table1.json, table2.json, and for the
-register ambiguities*.json. A file that is not there is a run that was never made, and the page says so.
+register ambiguities*.json, and what `python -m cmpie_lite controlled` writes, when_it_helps.json. A file that
+is not there is a run that was never made, and the page says so.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from book.tools import register
+from cmpie_lite.notebook import study
 from cmpie_lite.results import findings
 from cmpie_lite.results.claims import UNTESTED, claims_of, judge
 from cmpie_lite.results.pairing import interval_of
@@ -18,6 +20,7 @@ from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import about, caution, made_by, remarks
 from cmpie_lite.results.score_tables import behaviour_table, interval_table, score_table
+from cmpie_lite.results.study_files import read_study
 from cmpie_lite.systems.rows import SYSTEMS, systems_of, title_of
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -112,9 +115,11 @@ def summary(stored: Mapping[int, Report]) -> list[str]:
         first = (
             "**No number of the paper's tables is reproduced here**: nothing stored was trained on LLP. "
             + (f"What is stored was trained on {' and '.join(sources)}." if sources else "Nothing is stored.")
+            + (f" {findings.FITTED}" if "LLP-sim" in sources else "")
         )
     lines = [first, ""]
     lines += [answer(block, *pair, stored) for block, pair in QUESTIONS.items()]
+    lines += [when(RESULTS / "when_it_helps.json")]
     lines += [f"- {line}" for line in conditions(stored)]
     if not on_llp:
         lines += [
@@ -124,8 +129,20 @@ def summary(stored: Mapping[int, Report]) -> list[str]:
     return [*lines, "", verdict_counts(stored), ""]
 
 
+def when(path: Path) -> str:
+    """Under which conditions a block helps or hurts, by the stored study; or that it was never run."""
+    block = "- **When each block helps**"
+    if not path.exists():
+        return (
+            f"{block}: {UNTESTED}. `python -m cmpie_lite controlled --seeds 1 2 3 4 5 6 --report {path.name}`"
+        )
+    report = read_study(path)
+    page = "[one knob of the simulator at a time](../notebooks/when_it_helps.ipynb)"
+    return f"{block}, {page}, event Type@AV; {study.study_source(report)}: {' '.join(study.summary(report))}"
+
+
 def conditions(stored: Mapping[int, Report]) -> list[str]:
-    """Under which conditions the runs were made: data, length, how the models behave, what was fitted."""
+    """Under which conditions the runs were made: data, length, how the models behave."""
     lines = []
     for table, report in stored.items():
         runs = frame_of(report["runs"])
@@ -133,8 +150,6 @@ def conditions(stored: Mapping[int, Report]) -> list[str]:
     for report in list(stored.values())[-1:]:
         if "behaviour" in report["tables"]:
             lines.append(findings.of_tagging(frame_of(report["tables"]["behaviour"])))
-    if any(report["source"] == "LLP-sim" for report in stored.values()):
-        lines.append(findings.FITTED)
     return lines
 
 

@@ -125,7 +125,7 @@ def sentence(report: Mapping[str, Any], knob: str, metric: str = "event_type") -
 
 
 def summary(report: Mapping[str, Any], metric: str = "event_type") -> list[str]:
-    """A sentence per block: at which levels of all knobs it helps and hurts; data that are asked twice, once."""
+    """A sentence per block: at which levels of all knobs it helps or hurts; one data set counts once."""
     conditions = frame_of(report["conditions"]).drop_duplicates("sha256")
     rows = frame_of(report["differences"])
     rows = rows[rows.metric == metric].merge(conditions[["knob", "level"]], on=["knob", "level"])
