@@ -16,9 +16,9 @@ Maths, with i in {2d, 3d, audio}, m in {a, v}, σ the sigmoid, which bounds what
 Published: the row in CM-PIE's Table 1, and one sentence of its related work: common and specific
 characteristics are learned between 2D and 3D visual features, and between visual and audio ones. Built here
 as Domain Separation Networks (Bousmalis et al., NIPS 2016) and MISA (Hazarika et al., ACM MM 2020) do it,
-with a hundredth of the latter's weights (1, 0.3, 1): its task's loss is a hundred times a mean over 25 labels
-that are mostly 0, and with the weights as they are the network learned to make both parts constant and then
-nothing else (LLP-sim, D = 128: every clip without events). `UNKNOWN` says what nobody outside can know.
+with a hundredth of the latter's weights (1, 0.3, 1). The task's loss is a mean over 25 labels of which most
+are 0, and beside the weights as they are the network learned to make both parts constant and nothing else
+(LLP-sim, D = 128: no event in any clip). `UNKNOWN` says what nobody outside can know.
 """
 
 from __future__ import annotations
