@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import nbformat
 import pandas as pd
 import pytest
 
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.notebook import study
 from cmpie_lite.results.mechanism import MEASURES
-from cmpie_lite.results.report_form import split_of
+from cmpie_lite.results.report_form import frame_of, split_of
+from cmpie_lite.results.study_files import read_study
 
 ROWS = ("han", "two_hans", "segment_attention", "cmpie", "cmpie cma_form=projected")
 
@@ -113,3 +116,54 @@ def test_a_measure_that_no_row_has_gets_no_panel(report: dict[str, Any]) -> None
     titles = [a.get_title(place) for a in panels for place in ("left", "center")]  # where the style puts them
     assert not any("tells spoilt segments" in title for title in titles)
     assert any("CMA's attention on audio" in title for title in titles)
+
+
+# ---------- what the page says ----------
+
+ROOT = Path(__file__).resolve().parents[1]
+SECOND, SA, CMA = ("two_hans", "han"), ("segment_attention", "two_hans"), ("cmpie", "segment_attention")
+SAID = {  # event Type@AV in points, as the notebook's "What came out" prints it
+    (*SA, "corrupt", "0.0"): "+0.5",
+    (*SA, "signals", "2:1"): "+0.6",
+    (*CMA, "corrupt", "0.0"): "-2.1",
+    (*CMA, "place", "0.0"): "-2.6",
+    (*CMA, "heard_only", "0.35"): "-3.5",
+    (*CMA, "corrupt", "0.2"): "+1.3",
+    (*CMA, "corrupt", "0.4"): "+3.3",
+    (*CMA, "shared", "0.5"): "+0.1",
+}
+
+
+def test_what_the_page_says_of_the_study_is_what_is_stored() -> None:
+    report = read_study(ROOT / "book" / "results" / "when_it_helps.json")
+    cells = nbformat.read(ROOT / "notebooks" / "when_it_helps.ipynb", as_version=4).cells
+    page = next(cell.source for cell in cells if cell.source.startswith("## What came out"))
+    rows = frame_of(report["differences"])
+    rows = rows[rows.metric == "event_type"].set_index(["better", "worse", "knob", "level"]).sort_index()
+    for place, number in SAID.items():
+        assert f"{100 * rows.loc[place, 'mean']:+.1f}" == number, place
+        assert number in page
+        undecided = rows.loc[place, "low"] <= 0 <= rows.loc[place, "high"]
+        assert undecided == (place == (*CMA, "shared", "0.5")), place
+    assert 100 * rows.loc[(*SA, "corrupt", "0.4"), "high"] < 0
+    assert f"costs {-100 * rows.loc[(*SA, 'corrupt', '0.4'), 'mean']:.1f}" in page
+    told = study.summary(report)[1]
+    assert told.count("corrupt") + told.count("signals") == 3, "SA is told at three levels, and no other"
+    projected = -100 * rows.loc[("cmpie cma_form=projected", "cmpie")]["mean"]
+    assert f"{projected.min():.1f} to {projected.max():.1f} points" in page
+    better = rows.loc[("cmpie sa_axis=global", "cmpie")]
+    assert (better.low > 0).sum() == 2
+    assert (better.high > 0).all()
+
+    runs = frame_of(report["runs"])
+    spoilt = runs[(runs.knob == "corrupt") & (runs.level != "0.0")]
+    gates = 100 * spoilt.groupby(["level", "system"]).gate_auc.mean().dropna()
+    assert (round(gates.min()), round(gates.max())) == (50, 51)
+    base = runs[(runs.knob == "corrupt") & (runs.level == "0.0")].groupby("system").mean(numeric_only=True)
+    assert f"{100 * base.full_audio.cmpie:.0f} % of CM-PIE's audible events span the clip" in page
+    assert f"{100 * base.full_audio.segment_attention:.0f} % of +Seg Attention's" in page
+    assert f"{100 * base.cma_audio.cmpie:.0f} % goes to the sound" in page
+    noisy = runs[(runs.knob == "corrupt") & (runs.level == "0.4")].groupby("system").mean(numeric_only=True)
+    assert (noisy.timing_event < 0).all(), "every row would score higher with its classes in all seconds"
+    assert f"+Seg Attention by {-100 * noisy.timing_event.segment_attention:.1f} points" in page
+    assert f"CM-PIE by {-100 * noisy.timing_event.cmpie:.1f}." in page
