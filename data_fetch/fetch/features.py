@@ -17,7 +17,7 @@ from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
 from cmpie_lite.support.files import file_hash, replace_file
 from cmpie_lite.support.reading import read_text
-from cmpie_lite.support.text import shown
+from cmpie_lite.support.text import clipped, shown
 from cmpie_lite.support.typed import conform, load_json
 from data_fetch.fetch.archives import extract_features, unpacked_bytes
 from data_fetch.layout import LAYOUT, SOURCE_FILE, array_fault, feature_files, misnamed, read_origin
@@ -141,7 +141,7 @@ def known_archives(record: Path) -> dict[str, FirstUse]:
         return {}
     except DataError as error:
         raise DataError(
-            f"{record}: not a record of ours ({shown(str(error))}). Move it elsewhere and run again."
+            f"{record}: not a record of ours ({clipped(str(error))}). Move it elsewhere and run again."
         ) from error
     return known
 
