@@ -97,6 +97,10 @@ def test_the_table_gives_word_points_and_interval(report: dict[str, Any]) -> Non
         == "helps: +2.0 [+1.0,\u00a0+3.0]"
     )
     assert len(table.cells) == 2
+    rows = pd.DataFrame(report["differences"]["data"], columns=report["differences"]["columns"])
+    fewer = rows[(rows.level == "0") | ~rows.better.str.startswith("cmpie ")]
+    cells = study.verdict_table(report | {"differences": split_of(fewer)}).cells
+    assert cells.loc[("corrupt", "1"), "the reading cma_form=projected (over CM-PIE)"] == "not run"
     assert study.condition_table(report).cells.loc[("corrupt", "1"), "fields of SimConfig"] == "corrupt=1"
 
 

@@ -105,7 +105,7 @@ def verdict_table(report: Mapping[str, Any], metric: str = "event_type") -> Tabl
             cells.setdefault(place, {})[block] = f"{word(low, high)}: {mean:+.1f}{limits}"
     index = pd.MultiIndex.from_tuples(cells, names=["knob", "level"])
     title = f"{study_source(report)}. {metric.replace('_', ' ')}, points, paired, 95 % intervals over seeds"
-    return Table(title, pd.DataFrame(list(cells.values()), index=index))
+    return Table(title, pd.DataFrame(list(cells.values()), index=index).fillna("not run"))
 
 
 def sentence(report: Mapping[str, Any], knob: str, metric: str = "event_type") -> str:
