@@ -171,3 +171,16 @@ def test_what_the_page_says_of_the_study_is_what_is_stored() -> None:
     assert (noisy.timing_event < 0).all(), "every row would score higher with its classes in all seconds"
     assert f"+Seg Attention by {-100 * noisy.timing_event.segment_attention:.1f} points" in page
     assert f"CM-PIE by {-100 * noisy.timing_event.cmpie:.1f}." in page
+
+
+def test_a_knob_without_readings_has_no_panels_of_them(report: dict[str, Any]) -> None:
+    rows = frame_of(report["differences"])
+    other = rows[~rows.better.str.startswith("cmpie ")].assign(knob="place")
+    conditions = frame_of(report["conditions"])
+    both = report | {
+        "differences": split_of(pd.concat([rows, other], ignore_index=True)),
+        "conditions": split_of(pd.concat([conditions, conditions.assign(knob="place")], ignore_index=True)),
+    }
+    assert len(study.difference_plot(both, "corrupt").axes) == 4
+    assert len(study.difference_plot(both, "place").axes) == 2
+    assert "- the reading cma_form=projected (over CM-PIE): not run" in study.sentence(both, "place")

@@ -24,7 +24,7 @@ from cmpie_lite.notebook.style import (
     title_above,
 )
 from cmpie_lite.results.mechanism import MEASURES
-from cmpie_lite.results.report_form import frame_of
+from cmpie_lite.results.report_form import frame_of, split_of
 from cmpie_lite.results.score_tables import NBSP, Table
 from cmpie_lite.systems.rows import title_of
 
@@ -118,7 +118,7 @@ def sentence(report: Mapping[str, Any], knob: str, metric: str = "event_type") -
         for row in rows[(rows.better == better) & (rows.worse == worse)].to_dict("records"):
             told.setdefault(word(float(row["low"]), float(row["high"])), []).append(row["level"])
         parts = [f"{verdict} at {', '.join(levels)}" for verdict, levels in told.items()]
-        lines.append(f"- {block}: {'; '.join(parts)}")
+        lines.append(f"- {block}: {'; '.join(parts) or 'not run'}")
     conditions = frame_of(report["conditions"])
     question = conditions[conditions.knob == knob].question.iloc[0]
     return f"`{knob}`, {question} ({metric.replace('_', ' ')}):\n\n" + "\n".join(lines)
@@ -149,7 +149,9 @@ def difference_plot(report: Mapping[str, Any], knob: str) -> Figure:
 
     Readings of CM-PIE stand in a row of panels of their own: what they change may be far larger.
     """
-    pairs = blocks_in(report)
+    differences = frame_of(report["differences"])
+    here = split_of(differences[differences.knob == knob])
+    pairs = blocks_in({**report, "differences": here})
     blocks = {pair: text for pair, text in pairs.items() if pair in BLOCKS}
     rows = [blocks, {pair: text for pair, text in pairs.items() if pair not in BLOCKS}]
     rows = [row for row in rows if row]
@@ -157,7 +159,7 @@ def difference_plot(report: Mapping[str, Any], knob: str) -> Figure:
     for parent, row in zip(figure.subfigures(len(rows), 1, squeeze=False).ravel(), rows, strict=True):
         panels = parent.subplots(1, len(METRICS), sharey=True)
         for axes, metric in zip(panels, METRICS, strict=True):
-            difference_lines(axes, frame_of(report["differences"]), knob, metric, row)
+            difference_lines(axes, differences, knob, metric, row)
         panels[0].set_ylabel("points of F-score")
         legend_outside(parent, panels[0], 2, BELOW)
     title_above(figure, study_source(report))
