@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, cast
@@ -125,10 +125,15 @@ def check_runs(report: Report) -> None:
         raise DataError(f"seeds = {report['seeds']!r} are not those of the runs")
     if runs.duplicated(["system", "changed", "seed"]).any():
         raise DataError("a run occurs twice")
-    if not all(re.fullmatch(r"[0-9]{1,9}/[0-9]{1,9}/[0-9]{1,9}", text) for text in runs.videos):
-        raise DataError("runs.videos is not a number of videos per split, such as 640/200/400")
+    check_videos(runs.videos, "runs")
     if not ((runs[list(SCORES)] >= 0) & (runs[list(SCORES)] <= 1)).all(axis=None):
         raise DataError("a score lies outside [0, 1]")
+
+
+def check_videos(texts: Iterable[str], table: str) -> None:
+    """Raise DataError unless each text of a table's column `videos` is a count per split."""
+    if not all(re.fullmatch(r"[0-9]{1,9}/[0-9]{1,9}/[0-9]{1,9}", text) for text in texts):
+        raise DataError(f"{table}.videos is not a number of videos per split, such as 640/200/400")
 
 
 def check_intervals(report: Report) -> None:

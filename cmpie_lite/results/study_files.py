@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, cast
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.results.report_files import check_frame, texts
-from cmpie_lite.results.report_form import INTERVALS, Frame
+from cmpie_lite.results.report_files import check_frame, check_videos, texts
+from cmpie_lite.results.report_form import INTERVALS, Frame, frame_of
 from cmpie_lite.support.reading import look, read_text
 from cmpie_lite.support.text import shown
 from cmpie_lite.support.typed import check_no_markup, conform, load_json
@@ -71,7 +70,5 @@ def _read(path: Path) -> dict[str, Any]:
         if not table["data"] or len(set(table["columns"])) < len(table["columns"]):
             raise DataError(f"{name} has no rows, or two columns of one name")
         check_frame(table, {column: columns.get(column, float | None) for column in table["columns"]}, name)
-    places = [row[report["conditions"]["columns"].index("videos")] for row in report["conditions"]["data"]]
-    if not all(re.fullmatch(r"[0-9]{1,9}/[0-9]{1,9}/[0-9]{1,9}", videos) for videos in places):
-        raise DataError("conditions.videos is not a number of videos per split, such as 640/200/400")
+    check_videos(frame_of(report["conditions"]).videos, "conditions")
     return cast(dict[str, Any], report)
