@@ -133,9 +133,8 @@ def when(path: Path) -> str:
     """Under which conditions a block helps or hurts, by the stored study; or that it was never run."""
     block = "- **When each block helps**"
     if not path.exists():
-        return (
-            f"{block}: {UNTESTED}. `python -m cmpie_lite controlled --seeds 1 2 3 4 5 6 --report {path.name}`"
-        )
+        words = f"controlled --seeds 1 2 3 4 5 6 --report book/results/{path.name}"
+        return f"{block}: {UNTESTED}. `python -m cmpie_lite {words}`"
     report = read_study(path)
     page = "[one knob of the simulator at a time](../notebooks/when_it_helps.ipynb)"
     return f"{block}, {page}, event Type@AV; {study.study_source(report)}: {' '.join(study.summary(report))}"
