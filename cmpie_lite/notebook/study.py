@@ -24,7 +24,7 @@ from cmpie_lite.notebook.style import (
     title_above,
 )
 from cmpie_lite.results.mechanism import MEASURES
-from cmpie_lite.results.report_form import frame_of, split_of
+from cmpie_lite.results.report_form import frame_of
 from cmpie_lite.results.score_tables import NBSP, Table
 from cmpie_lite.systems.rows import title_of
 
@@ -65,9 +65,9 @@ def knobs_in(report: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(frame_of(report["conditions"]).knob))
 
 
-def blocks_in(report: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    """The differences of a report that speak of one block, and those of readings of CM-PIE."""
-    pairs = frame_of(report["differences"])[["better", "worse"]].drop_duplicates()
+def blocks_in(differences: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """The differences among these that speak of one block, and those of readings of CM-PIE."""
+    pairs = differences[["better", "worse"]].drop_duplicates()
     there = list(pairs.itertuples(index=False, name=None))
     found = {pair: text for pair, text in BLOCKS.items() if pair in there}
     readings = [
@@ -97,7 +97,7 @@ def verdict_table(report: Mapping[str, Any], metric: str = "event_type") -> Tabl
     rows = frame_of(report["differences"])
     rows = rows[rows.metric == metric]
     cells: dict[tuple[str, str], dict[str, str]] = {}
-    for (better, worse), block in blocks_in(report).items():
+    for (better, worse), block in blocks_in(frame_of(report["differences"])).items():
         for row in rows[(rows.better == better) & (rows.worse == worse)].to_dict("records"):
             mean, low, high = (100 * float(row[name]) for name in ("mean", "low", "high"))
             limits = "" if math.isnan(low) else f" [{low:+.1f},{NBSP}{high:+.1f}]"
@@ -113,7 +113,7 @@ def sentence(report: Mapping[str, Any], knob: str, metric: str = "event_type") -
     rows = frame_of(report["differences"])
     rows = rows[(rows.knob == knob) & (rows.metric == metric)]
     lines = []
-    for (better, worse), block in blocks_in(report).items():
+    for (better, worse), block in blocks_in(frame_of(report["differences"])).items():
         told: dict[str, list[str]] = {}
         for row in rows[(rows.better == better) & (rows.worse == worse)].to_dict("records"):
             told.setdefault(word(float(row["low"]), float(row["high"])), []).append(row["level"])
@@ -150,8 +150,7 @@ def difference_plot(report: Mapping[str, Any], knob: str) -> Figure:
     Readings of CM-PIE stand in a row of panels of their own: what they change may be far larger.
     """
     differences = frame_of(report["differences"])
-    here = split_of(differences[differences.knob == knob])
-    pairs = blocks_in({**report, "differences": here})
+    pairs = blocks_in(differences[differences.knob == knob])
     blocks = {pair: text for pair, text in pairs.items() if pair in BLOCKS}
     rows = [blocks, {pair: text for pair, text in pairs.items() if pair not in BLOCKS}]
     rows = [row for row in rows if row]
