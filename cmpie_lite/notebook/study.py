@@ -108,38 +108,45 @@ def verdict_table(report: Mapping[str, Any], metric: str = "event_type") -> Tabl
     return Table(title, pd.DataFrame(list(cells.values()), index=index).fillna("not run"))
 
 
+def told(differences: pd.DataFrame, metric: str, pair: tuple[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """What a pair's differences in one score say: the word of each interval, and the rows that say it."""
+    better, worse = pair
+    rows = differences[
+        (differences.metric == metric) & (differences.better == better) & (differences.worse == worse)
+    ]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows.to_dict("records"):
+        found.setdefault(word(float(row["low"]), float(row["high"])), []).append(row)
+    return found
+
+
 def sentence(report: Mapping[str, Any], knob: str, metric: str = "event_type") -> str:
     """One knob in words: on which of its levels each block helps or hurts; every other level is undecided."""
-    rows = frame_of(report["differences"])
-    rows = rows[(rows.knob == knob) & (rows.metric == metric)]
+    differences, conditions = frame_of(report["differences"]), frame_of(report["conditions"])
     lines = []
-    for (better, worse), block in blocks_in(frame_of(report["differences"])).items():
-        told: dict[str, list[str]] = {}
-        for row in rows[(rows.better == better) & (rows.worse == worse)].to_dict("records"):
-            told.setdefault(word(float(row["low"]), float(row["high"])), []).append(row["level"])
-        parts = [f"{verdict} at {', '.join(levels)}" for verdict, levels in told.items()]
+    for pair, block in blocks_in(differences).items():
+        words = told(differences[differences.knob == knob], metric, pair)
+        parts = [f"{verdict} at {', '.join(row['level'] for row in rows)}" for verdict, rows in words.items()]
         lines.append(f"- {block}: {'; '.join(parts) or 'not run'}")
-    conditions = frame_of(report["conditions"])
     question = conditions[conditions.knob == knob].question.iloc[0]
     return f"`{knob}`, {question} ({metric.replace('_', ' ')}):\n\n" + "\n".join(lines)
 
 
 def summary(report: Mapping[str, Any], metric: str = "event_type") -> list[str]:
     """A sentence per block: at which levels of all knobs it helps or hurts; one data set counts once."""
-    conditions = frame_of(report["conditions"]).drop_duplicates("sha256")
-    rows = frame_of(report["differences"])
-    rows = rows[rows.metric == metric].merge(conditions[["knob", "level"]], on=["knob", "level"])
+    once = frame_of(report["conditions"]).drop_duplicates("sha256")[["knob", "level"]]
+    differences = frame_of(report["differences"]).merge(once, on=["knob", "level"])
     lines = []
-    for (better, worse), block in BLOCKS.items():
-        told: dict[str, list[str]] = {"helps": [], "hurts": []}
-        side = rows[(rows.better == better) & (rows.worse == worse)]
-        for row in side.to_dict("records"):
-            verdict = word(float(row["low"]), float(row["high"]))
-            if verdict in told:
-                told[verdict].append(f"{row['knob']} {row['level']} ({100 * float(row['mean']):+.1f})")
-        parts = [f"{verdict} at {', '.join(places)}" for verdict, places in told.items() if places]
-        rest = len(side) - sum(map(len, told.values()))
-        parts += [f"is undecided at {rest} of {len(side)} levels"] if rest else []
+    for pair, block in BLOCKS.items():
+        words = told(differences, metric, pair)
+        count = sum(map(len, words.values()))
+        parts, rest = [], count
+        for verdict in ("helps", "hurts"):
+            rows = words.get(verdict, [])
+            places = [f"{row['knob']} {row['level']} ({100 * float(row['mean']):+.1f})" for row in rows]
+            parts += [f"{verdict} at {', '.join(places)}"] if places else []
+            rest -= len(places)
+        parts += [f"is undecided at {rest} of {count} levels"] if rest else []
         lines.append(f"{block[0].upper()}{block[1:]} {'; '.join(parts)}.")
     return lines
 
