@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
 import pandas as pd
@@ -108,13 +108,15 @@ def verdict_table(report: Mapping[str, Any], metric: str = "event_type") -> Tabl
     return Table(title, pd.DataFrame(list(cells.values()), index=index).fillna("not run"))
 
 
-def told(differences: pd.DataFrame, metric: str, pair: tuple[str, str]) -> dict[str, list[dict[str, Any]]]:
+def told(
+    differences: pd.DataFrame, metric: str, pair: tuple[str, str]
+) -> dict[str, list[dict[Hashable, Any]]]:
     """What a pair's differences in one score say: the word of each interval, and the rows that say it."""
     better, worse = pair
     rows = differences[
         (differences.metric == metric) & (differences.better == better) & (differences.worse == worse)
     ]
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[dict[Hashable, Any]]] = {}
     for row in rows.to_dict("records"):
         found.setdefault(word(float(row["low"]), float(row["high"])), []).append(row)
     return found
