@@ -18,14 +18,15 @@ from cmpie_lite.notebook.seed_plots import (
     seed_dots,
 )
 from cmpie_lite.results.pairing import paired
-from cmpie_lite.results.reports import about, caution, runs_frame
+from cmpie_lite.results.reports import about, caution, make_report, runs_frame
 from cmpie_lite.results.score_tables import (
+    effect_table,
     interval_table,
     paper_differences,
     paper_table,
     score_table,
 )
-from tests.making_reports import record, two_systems
+from tests.making_reports import readings_report, record, two_systems
 
 
 def test_a_table_says_what_its_data_are() -> None:
@@ -52,6 +53,19 @@ def test_cells_are_percent() -> None:
     assert paper_table(1).cells.loc[("CM-CS+HAN", "segment"), "Visual"] == "57.6"
     assert "on LLP" in paper_table(2).title
     assert paper_differences(2).cells.loc[("+Seg Attention", "event"), "AV"] == "-0.9"
+
+
+def test_effects_of_readings_stand_in_a_table() -> None:
+    gaps = {("sa_axis", "channel"): -0.02, ("cma_form", "residual"): 0.0001}
+    table = effect_table(readings_report(gaps, dim=64))
+    assert "(all with dim=64). Points above the default" in table.title
+    cells = table.cells.replace("\u00a0", " ", regex=True)
+    assert re.fullmatch(r"-2\.0 \[-2\.\d, -1\.9\] \*", cells.loc[("sa_axis=channel", "segment"), "Type@AV"])
+    assert re.fullmatch(r"\+0\.0 \[-0\.\d, \+0\.1\]", cells.loc[("cma_form=residual", "event"), "Audio"])
+    alone = effect_table(readings_report(gaps, seeds=1)).cells
+    assert alone.loc[("sa_axis=channel", "segment"), "Type@AV"] == "-2.0"
+    with pytest.raises(DataError, match="kind 'table', expected one of readings"):
+        effect_table(make_report([record("han", 1, 0.5)], [], "the command"))
 
 
 def test_runs_of_several_kinds_share_no_row() -> None:

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
-import numpy as np
 import pandas as pd
 
 from cmpie_lite.config import ModelConfig
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.experiments.settings import Settings
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.results.report_form import Effect, Limits
+from cmpie_lite.results.report_form import Effect, Limits, limits
 from cmpie_lite.systems.build import Config
 from cmpie_lite.systems.cm_cs import CMCSConfig
 
@@ -89,9 +88,3 @@ def effects_of(
             every = {metric: points[metric] for metric in SCORES}
             effects.setdefault(name, {})[value] = {"metric": CHOSEN_BY, **points[CHOSEN_BY], "all": every}
     return effects
-
-
-def limits(row: Mapping[Any, Any]) -> Limits:
-    """A row of a table of intervals in points; no limits where one seed has none."""
-    low, high = (None if np.isnan(row[k]) else 100 * float(row[k]) for k in ("low", "high"))
-    return {"mean": 100 * float(row["mean"]), "low": low, "high": high}

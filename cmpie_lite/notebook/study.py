@@ -24,8 +24,8 @@ from cmpie_lite.notebook.style import (
     title_above,
 )
 from cmpie_lite.results.mechanism import MEASURES
-from cmpie_lite.results.report_form import frame_of
-from cmpie_lite.results.score_tables import NBSP, Table
+from cmpie_lite.results.report_form import frame_of, limits
+from cmpie_lite.results.score_tables import Table, interval_text
 from cmpie_lite.systems.rows import title_of
 
 # What a difference of two rows says of a block: (better, worse) -> the block.
@@ -99,10 +99,8 @@ def verdict_table(report: Mapping[str, Any], metric: str = "event_type") -> Tabl
     cells: dict[tuple[str, str], dict[str, str]] = {}
     for (better, worse), block in blocks_in(frame_of(report["differences"])).items():
         for row in rows[(rows.better == better) & (rows.worse == worse)].to_dict("records"):
-            mean, low, high = (100 * float(row[name]) for name in ("mean", "low", "high"))
-            limits = "" if math.isnan(low) else f" [{low:+.1f},{NBSP}{high:+.1f}]"
-            place = row["knob"], row["level"]
-            cells.setdefault(place, {})[block] = f"{word(low, high)}: {mean:+.1f}{limits}"
+            said = word(float(row["low"]), float(row["high"]))
+            cells.setdefault((row["knob"], row["level"]), {})[block] = f"{said}: {interval_text(limits(row))}"
     index = pd.MultiIndex.from_tuples(cells, names=["knob", "level"])
     title = f"{study_source(report)}. {metric.replace('_', ' ')}, points, paired, 95 % intervals over seeds"
     return Table(title, pd.DataFrame(list(cells.values()), index=index).fillna("not run"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable, Mapping
 from typing import Any, Final, Literal, TypedDict, cast
 
 import numpy as np
@@ -86,6 +87,12 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "videos": ("better", "equal", "worse"),
 }
 ROWS: Final = {"parts": PARTS, "confusion": KINDS}
+
+
+def limits(row: Mapping[Hashable, Any]) -> Limits:
+    """A row of a table of intervals in points; no limits where one seed has none."""
+    low, high = (None if np.isnan(row[k]) else 100 * float(row[k]) for k in ("low", "high"))
+    return {"mean": 100 * float(row["mean"]), "low": low, "high": high}
 
 
 def split_of(frame: pd.DataFrame) -> Frame:

@@ -9,12 +9,13 @@ from typing import Final, Literal, NamedTuple
 
 import pandas as pd
 
+from cmpie_lite.errors import DataError
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.analysis import BEHAVIOUR, SHORT
 from cmpie_lite.results.intervals import Over, leaves_out_zero
 from cmpie_lite.results.pairing import check_comparable, check_one_kind
 from cmpie_lite.results.published import published_scores
-from cmpie_lite.results.report_form import Report, frame_of, split_of
+from cmpie_lite.results.report_form import Limits, Report, frame_of, limits, split_of
 from cmpie_lite.results.reports import about
 from cmpie_lite.systems.rows import title_of
 
@@ -91,16 +92,46 @@ def interval_table(frame: pd.DataFrame, intervals: pd.DataFrame, worse: str = "h
     chosen = intervals[(intervals.worse == worse) & (intervals.better != worse)]
     most = int(chosen.seeds.astype(int).max()) if len(chosen) else 0
     for row in chosen.to_dict("records"):
-        mean, low, high = (100 * float(row[name]) for name in ("mean", "low", "high"))
-        limits = "" if math.isnan(low) else f" [{low:+.1f},{NBSP}{high:+.1f}]"  # one seed has none
-        text = f"{mean:+.1f}{limits}" + f"{NBSP}*" * leaves_out_zero(low, high)
         title = row_title(str(row["better"]), int(row["seeds"]), most)
-        rows.setdefault(title, {})[str(row["metric"])] = text
+        rows.setdefault(title, {})[str(row["metric"])] = starred(limits(row))
     title = (
         f"{about(frame)}. Points above {title_of(worse)}, paired, with 95 % intervals over {over(chosen)}; "
         "* where 0 lies outside"
     )
     return Table(title, by_level(rows))
+
+
+def effect_table(report: Report) -> Table:
+    """What each reading of a report of readings changes in the ten scores, in points; starred as above.
+
+    Raises:
+        DataError: a report of another kind.
+    """
+    if report["kind"] != "readings":
+        raise DataError(f"a report of kind {report['kind']!r}, expected one of readings.")
+    rows = {
+        f"{field}={value}": {metric: starred(x) for metric, x in effect["all"].items()}
+        for field, values in report["effects"].items()
+        for value, effect in values.items()
+    }
+    frame, base = frame_of(report["runs"]), f" (all with {report['base']})" if report["base"] else ""
+    title = (
+        f"{about(frame)}{base}. Points above the default, paired, with 95 % intervals over seeds; "
+        "* where 0 lies outside"
+    )
+    return Table(title, by_level(rows))
+
+
+def interval_text(x: Limits) -> str:
+    """A difference in points and its interval, such as "+0.9 [-0.9, +2.7]"; one seed has none."""
+    ends = "" if x["low"] is None or x["high"] is None else f" [{x['low']:+.1f},{NBSP}{x['high']:+.1f}]"
+    return f"{x['mean']:+.1f}{ends}"
+
+
+def starred(x: Limits) -> str:
+    """The same with a star where the interval leaves out zero."""
+    found = x["low"] is not None and x["high"] is not None and leaves_out_zero(x["low"], x["high"])
+    return interval_text(x) + f"{NBSP}*" * found
 
 
 def over(intervals: pd.DataFrame) -> str:
