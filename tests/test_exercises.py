@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -85,6 +86,7 @@ WRONG: list[tuple[str, Any, tuple[Any, ...]]] = [
     ("7.1", lambda row: {"+Seg Attention": 0.7, "CM-PIE": 1.4}[row], ()),
     ("7.2", 319, (choices_of(ModelConfig),)),
     ("7.3", lambda h, s, head: head((h + s) / 2)[0], (head(),)),
+    ("T2.1", lambda spread, width: int((1.96 * spread / width) ** 2), ()),  # rounded down
 ]
 
 
@@ -92,6 +94,13 @@ WRONG: list[tuple[str, Any, tuple[Any, ...]]] = [
 def test_a_wrong_answer_is_refused(number: str, answer: Any, context: tuple[Any, ...]) -> None:
     with pytest.raises(AssertionError, match=f"Exercise {number}"):
         check_exercise(number, answer, *context)
+
+
+@pytest.mark.parametrize(("number", "answer", "context"), WRONG)
+def test_a_refusal_does_not_say_what_is_right(number: str, answer: Any, context: tuple[Any, ...]) -> None:
+    with pytest.raises(AssertionError) as refusal:
+        check_exercise(number, answer, *context)
+    assert re.search(r"which is (not right|too (small|large))\.$", str(refusal.value)), refusal.value
 
 
 def test_every_exercise_has_a_wrong_answer_here() -> None:

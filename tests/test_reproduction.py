@@ -16,6 +16,8 @@ from cmpie_lite.results.findings import (
     TAGS,
     of_behaviour,
     of_differences,
+    of_durations,
+    of_parts,
     of_tagging,
 )
 from cmpie_lite.results.pairing import interval_of
@@ -169,7 +171,7 @@ def test_a_page_says_before_its_scores_which_systems_only_tag(path: Path) -> Non
     assert first < next(i for i, cell in enumerate(cells) if cell.source.startswith("score_table("))
     assert any("behaviour_table(report)" in cell.source for cell in cells)
     shown = [cell for cell in cells if cell.source.startswith("Markdown(findings.of_behaviour")]
-    assert of_behaviour(behaviour) in str(shown[0].outputs)
+    assert shown[0].outputs[0].data["text/markdown"] == of_behaviour(behaviour)
 
 
 def test_systems_that_only_tag_are_named() -> None:
@@ -180,9 +182,33 @@ def test_systems_that_only_tag_are_named() -> None:
     }
     behaviour = pd.DataFrame(rows).T
     said = of_tagging(behaviour)
-    assert "hardly do: CM-PIE, +Seg Attention." in said
-    assert said.endswith("The timing of CM-PIE is worth most, +2.0 points.")
+    assert "hardly say when: CM-PIE and +Seg Attention." in said
+    assert said.endswith("The timing of CM-PIE is worth most: it adds 2.0 points.")
     assert of_tagging(behaviour.loc[["han"]]) == "Every system here places events in time."
+
+
+def test_findings_are_whole_sentences() -> None:
+    """No "-0.0 points", no sign for a verb, no sentence that begins in lower case with a system's name."""
+    rows = {
+        "two_hans": {"full_audio": 0.5, "full_visual": 0.6, "timing_event": -0.0004},
+        "cmpie": {"full_audio": 0.5, "full_visual": 0.6, "timing_event": -0.012},
+        "han": {"full_audio": 0.5, "full_visual": 0.6, "timing_event": 0.009},
+    }
+    behaviour = pd.DataFrame(rows).T
+    first, second, third = of_behaviour(behaviour).splitlines()
+    assert first.startswith("- **two HANs, no SA (control)** gains little or nothing")
+    assert first.endswith("its timing adds 0.0 points of event Type@AV.")
+    assert second.endswith("its timing costs 1.2 points of event Type@AV.")
+    assert third.endswith("its timing adds 0.9 points of event Type@AV.")
+    assert "hardly say when: two HANs, no SA (control) and CM-PIE." in of_tagging(behaviour)
+    columns = ["segment_type", "event_type"]
+    kinds = ["recognition alone", "model", "true timing", "true recognition"]
+    parts = pd.DataFrame([[0.5, 0.4], [0.4997, 0.39], [0.6, 0.5], [0.7, 0.6]], kinds, columns)
+    assert "timing adds 0.0 points of segment Type@AV and costs 1.0 points of event" in of_parts(parts)
+    durations = {"audio": pd.DataFrame({"true": [4, 2], "recall": [0.25, 0.5]}, [4, 5])}
+    assert of_durations(durations).startswith(
+        "Of the audio events of up to 4 s, 1 of 4 are found, and 1 of 2"
+    )
 
 
 def test_what_chapters_say_of_table_2_is_what_is_stored() -> None:

@@ -135,7 +135,10 @@ def slide(answer: Callable) -> Iterator[Case]:
 
 def whose_reading(answer: Any) -> Iterator[Case]:
     """The phrases of chapter 3's exercise, in its order: what each asks one weight for."""
-    yield "", ", ".join(answer), "either, segment, segment, either, segment"
+    asked = ("either", "segment", "segment", "either", "segment")
+    yield "number of phrases", len(answer), len(asked)
+    for number, pair in enumerate(zip(answer, asked, strict=True), 1):
+        yield f"phrase {number}", *pair
 
 
 # ---------- chapter 4: cross-modal aggregation ----------
@@ -248,6 +251,15 @@ def late_mean(answer: Callable, head: nn.Module) -> Iterator[Case]:
     with torch.no_grad():
         logits = torch.stack([head.classifier(stream.transpose(1, 2)) for stream in (h, s)])  # type: ignore[operator]
         yield "", answer(h, s, head), logits.sigmoid().mean(0)
+
+
+# ---------- Table 2 ----------
+
+
+def seeds_needed(answer: Callable) -> Iterator[Case]:
+    for spread, width in ((1.0, 0.5), (2.0, 0.5), (0.5, 1.0)):
+        enough = (n for n in range(1, 1000) if 1.96 * spread / math.sqrt(n) <= width)
+        yield f"spread {spread:g}, width {width:g}", answer(spread, width), next(enough)
 
 
 def choices_of(config: type) -> dict[str, tuple[Any, ...]]:

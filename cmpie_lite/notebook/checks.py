@@ -80,12 +80,16 @@ def value_and_gradients(function: Callable[..., Any], inputs: Sequence[Tensor]) 
     return flat.detach(), torch.cat([slope.flatten() for slope in gradients])
 
 
-def difference(value: Any, expected: Any, atol: float) -> str:
-    """What is wrong with value, in words; empty where it equals expected up to `atol`."""
+def difference(value: Any, expected: Any, atol: float, *, told: bool = True) -> str:
+    """What is wrong with value, in words; empty where it equals expected up to `atol`.
+
+    Where not `told`, the words do not give the expected numbers away, only where value is wrong and how.
+    """
     if value is None:
         return "received None. Does the function end without `return`?"
     if isinstance(value, str) or isinstance(expected, str):
-        return "" if value == expected else f"received {value!r}, expected {expected!r}."
+        right = f"expected {expected!r}" if told else "which is not right"
+        return "" if value == expected else f"received {value!r}, {right}."
     try:
         a, b = (to_tensor(x) for x in (value, expected))
     except (TypeError, ValueError, RuntimeError):
@@ -101,6 +105,9 @@ def difference(value: Any, expected: Any, atol: float) -> str:
     gap = (a - b).abs().nan_to_num(torch.inf)
     place = tuple(int(i) for i in torch.unravel_index(gap.argmax(), gap.shape))
     where = f" at {list(place)}" if place else ""
+    if not told:
+        side = "small" if a[place] < b[place] else "large"
+        return f"received {float(a[place]):.6g}{where}, which is too {side}."
     return (
         f"received {float(a[place]):.6g}, expected {float(b[place]):.6g}{where}: they differ by "
         f"{float(gap[place]):.2g}, and {atol:g} is allowed."

@@ -1,7 +1,8 @@
 """The checkers of the book's exercises: the expected value does not stand under the blank.
 
 A cell ends in `check_exercise("2.2", hybrid_many)`. It prints "to do" while the answer is `...`, or is a
-function that returns `...`; it prints "ok" where the answer is right; else it raises and says what is wrong.
+function that returns `...`; it prints "ok" where the answer is right; else it raises and says what is wrong,
+but not what would be right.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ CHECKS: Final[dict[str, Callable[..., Iterator[answers.Case]]]] = {
     "7.1": answers.gains,
     "7.2": answers.how_many,
     "7.3": answers.late_mean,
+    "T2.1": answers.seeds_needed,
 }
 
 
@@ -54,7 +56,7 @@ def check_exercise(number: str, answer: Any, *context: Any) -> None:
         context: what the exercise takes from its chapter.
 
     Raises:
-        AssertionError: the answer is wrong; the message says what was received and what was expected.
+        AssertionError: the answer is wrong; the message says what was received and in what it is wrong.
         KeyError: there is no such exercise.
     """
     if answer is ...:
@@ -65,7 +67,7 @@ def check_exercise(number: str, answer: Any, *context: Any) -> None:
             print(f"to do  Exercise {number}")
             return
         name = f"Exercise {number}{', ' * bool(what)}{what}"
-        problem = difference(value, expected, 1e-5)
+        problem = difference(value, expected, 1e-5, told=False)
         if problem:
             raise AssertionError(f"{name}: {problem}")
     print(f"ok     Exercise {number}")

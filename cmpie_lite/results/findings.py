@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pandas as pd
@@ -25,11 +25,23 @@ def of_scores(runs: pd.DataFrame) -> str:
     means = runs.groupby("system", sort=False)[list(SCORES)].mean()
     spreads = 100 * runs.groupby("system", sort=False)[list(SCORES)].std()
     first = means.idxmax().value_counts()
-    best = " and ".join(f"{title_of(str(name))} in {int(count)}" for name, count in first.items())
+    best = [f"{title_of(str(name))} in {int(count)}" for name, count in first.items()]
     widest = "" if spreads.isna().all(axis=None) else (
         f" Seeds of one system lie up to {float(spreads.max().max()):.1f} points apart (standard deviation)."
     )  # fmt: skip
-    return f"Of the ten scores, the highest mean is that of {best}.{widest}"
+    return f"Of the ten scores, the highest mean belongs to {listed(best)}.{widest}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """As "a", "a and b", "a, b and c"; with semicolons where a part has a comma of its own."""
+    between = "; " if any("," in part for part in parts) else ", "
+    return " and ".join(filter(None, (between.join(parts[:-1]), parts[-1])))
+
+
+def adds(difference: float) -> str:
+    """A difference of two scores in points, in words: it adds 0.9 points, or costs 0.1 points."""
+    size = f"{100 * abs(difference):.1f}"
+    return f"{'costs' if difference < 0 and size != '0.0' else 'adds'} {size} points"
 
 
 def of_differences(intervals: pd.DataFrame, worse: str = "han") -> str:
@@ -37,15 +49,15 @@ def of_differences(intervals: pd.DataFrame, worse: str = "han") -> str:
     parts = []
     for name, rows in intervals[intervals.worse == worse].groupby("better", sort=False):
         up, down = int((rows.low > 0).sum()), int((rows.high < 0).sum())
-        parts.append(f"{title_of(str(name))} {up} above and {down} below")
-    return f"Intervals that leave out zero, of ten, against {title_of(worse)}: {'; '.join(parts)}."
+        parts.append(f"{title_of(str(name))} has {up} above zero and {down} below")
+    return f"Of ten intervals each, against {title_of(worse)}: {'; '.join(parts)}."
 
 
 def does(row: pd.Series) -> str:
     """What a system does with time, by its row of the table of behaviour."""
     if max(row.full_audio, row.full_visual) > TAGS:
         return "tags whole clips rather than parses them"
-    return "gains next to nothing by its timing" if row.timing_event < NEEDED else PLACES
+    return "gains little or nothing by its timing" if row.timing_event < NEEDED else PLACES
 
 
 def of_tagging(behaviour: pd.DataFrame) -> str:
@@ -54,37 +66,37 @@ def of_tagging(behaviour: pd.DataFrame) -> str:
     best = str(behaviour.timing_event.astype(float).idxmax())
     if not tagging:
         return "Every system here places events in time."
-    worth = 100 * float(behaviour.timing_event[best])
     return (
-        "Scores alone do not show which systems say when. These name classes and hardly do: "
-        f"{', '.join(tagging)}. More than {100 * TAGS:.0f} % of the events of a modality that they predict "
-        f"span the clip, or their timing adds less than {100 * NEEDED:.1f} points of event Type@AV to the "
-        f"same classes in all ten seconds. The timing of {title_of(best)} is worth most, {worth:+.1f} points."
+        "Scores alone do not show which systems say when an event happens. These name the classes of a clip "
+        f"and hardly say when: {listed(tagging)}. In each of them more than {100 * TAGS:.0f} % of the events "
+        "that it predicts in one modality span the clip, or its timing adds less than "
+        f"{100 * NEEDED:.1f} points of event Type@AV to the same classes in all ten seconds. The timing of "
+        f"{title_of(best)} is worth most: it {adds(float(behaviour.timing_event[best]))}."
     )
 
 
 def of_behaviour(behaviour: pd.DataFrame) -> str:
-    """Which systems parse and which only tag, by the share of clip-long events and by what timing adds."""
+    """Which systems parse and which only tag: a line each, with its clip-long events and its timing."""
     parts = []
     for name, row in behaviour.iterrows():
         parts.append(
-            f"{title_of(str(name))} {does(row)}: {100 * row.full_audio:.0f} % of its audible and "
-            f"{100 * row.full_visual:.0f} % of its visible events span the clip, and its timing adds "
-            f"{100 * row.timing_event:+.1f} points of event Type@AV"
+            f"- **{title_of(str(name))}** {does(row)}: {100 * row.full_audio:.0f} % of its audible and "
+            f"{100 * row.full_visual:.0f} % of its visible events span the clip, and its timing "
+            f"{adds(row.timing_event)} of event Type@AV."
         )
-    return f"{'. '.join(parts)}."
+    return "\n".join(parts)
 
 
 def of_parts(parts: pd.DataFrame) -> str:
     """What the model's timing is worth, and what true timing and true recognition would add."""
     segment, event = (100 * parts[f"{level}_type"].astype(float) for level in ("segment", "event"))
-    own = [x["model"] - x["recognition alone"] for x in (segment, event)]
+    own = [(x["model"] - x["recognition alone"]) / 100 for x in (segment, event)]
     timing = [x["true timing"] - x["model"] for x in (segment, event)]
     named = [x["true recognition"] - x["model"] for x in (segment, event)]
     return (
-        f"Against its own classes in all ten seconds, the model's timing is worth {own[0]:+.1f} points of "
-        f"segment and {own[1]:+.1f} of event Type@AV; true timing would add {timing[0]:.1f} and "
-        f"{timing[1]:.1f}, true recognition {named[0]:.1f} and {named[1]:.1f}."
+        f"Against its own classes in all ten seconds, the model's timing {adds(own[0])} of segment Type@AV "
+        f"and {adds(own[1])} of event Type@AV. True timing would add {timing[0]:.1f} and {timing[1]:.1f} "
+        f"points, true recognition {named[0]:.1f} and {named[1]:.1f}."
     )
 
 
@@ -96,9 +108,11 @@ def of_durations(durations: Mapping[str, pd.DataFrame]) -> str:
         for rows in (table.loc[:SHORT], table.loc[SHORT + 1 :]):
             count = int(rows["true"].sum())
             found.append(f"{(rows['recall'] * rows['true']).sum():.0f} of {count}")
-        parts.append(f"{name}: {found[0]} events of up to {SHORT} s are found, {found[1]} longer ones")
+        parts.append(
+            f"Of the {name} events of up to {SHORT} s, {found[0]} are found, and {found[1]} longer ones."
+        )
     return (
-        f"{'; '.join(parts)}. A guess of the whole clip matches every event of {SHORT + 1} s or more, "
+        f"{' '.join(parts)} A guess of the whole clip matches every event of {SHORT + 1} s or more, "
         "and no shorter one."
     )
 
@@ -110,8 +124,10 @@ def of_confusion(table: pd.DataFrame) -> str:
         cells = [float(x) for x in table.loc[kind].to_numpy(float)]
         count, place = sum(cells), list(table.columns)
         share, both = (100 * cells[place.index(name)] / max(count, 1) for name in (kind, "both"))
-        parts.append(f"of {count:.0f} that are {kind}, {share:.0f} % are called so and {both:.0f} % both")
-    return f"Of all seconds and classes: {'; '.join(parts)}."
+        parts.append(
+            f"{count:.0f} are {kind}, of which {share:.0f} % are called so and {both:.0f} % are called both"
+        )
+    return f"Of the pairs of a second and a class, {'; '.join(parts)}."
 
 
 def of_calibration(table: pd.DataFrame) -> str:
