@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cmpie_lite.data.llp_names import VIDEO_ID
-from cmpie_lite.support.streams import Words, keep_streams, run_to_the_last_word
+from cmpie_lite.support.streams import Words, keep_streams, path_word, run_to_the_last_word
 from data_fetch.commands import (
     run_annotations,
     run_extract,
@@ -27,16 +27,18 @@ Versions = ("2020", "2024")
 
 
 def _annotations(command: Command) -> None:
-    command.add_argument("--out", type=Path, default=Path("data/annotations"))
+    command.add_argument("--out", type=path_word, default=Path("data/annotations"))
     command.add_argument("--version", choices=(*Versions, "both"), default="both")
     command.add_argument("--base-url", default=RAW_HOST, help="where the repository's raw files are")
 
 
 def _features(command: Command) -> None:
-    command.add_argument("--out", type=Path, default=Path("data/feats"))
+    command.add_argument("--out", type=path_word, default=Path("data/feats"))
     text = "archives (one, or the several that came), or a folder, that you have already"
     command.add_argument("--from", dest="sources", type=_path, nargs="+", default=[], help=text)
-    command.add_argument("--annotations", type=Path, help="folder of annotations: which videos to expect")
+    command.add_argument(
+        "--annotations", type=path_word, help="folder of annotations: which videos to expect"
+    )
     command.add_argument("--version", choices=Versions, default="2024")
     command.add_argument("--url", default=FEATURES_URL)
 
@@ -45,10 +47,10 @@ def _videos(command: Command) -> None:
     command.add_argument(
         "--ids", nargs="*", type=_word, default=[], help="LLP ids, such as BjCEufrlXm4_20_30"
     )
-    command.add_argument("--annotations", type=Path, help="folder of annotations: all ids of --splits")
+    command.add_argument("--annotations", type=path_word, help="folder of annotations: all ids of --splits")
     command.add_argument("--splits", nargs="*", choices=("train", "val", "test"), default=["test"])
     command.add_argument("--version", choices=Versions, default="2024")
-    command.add_argument("--out", type=Path, default=Path("data/videos"))
+    command.add_argument("--out", type=path_word, default=Path("data/videos"))
     command.add_argument("--sleep", type=float, default=5.0, help="seconds between two videos")
     command.add_argument("--retry-gone", action="store_true", help="ask again for videos that were gone")
 
@@ -56,9 +58,9 @@ def _videos(command: Command) -> None:
 def _extract(command: Command) -> None:
     command.add_argument("videos", nargs="+", type=_path, help="video files, or folders of them")
     command.add_argument("--ids", nargs="*", type=_word, help="of folders, only the videos of these ids")
-    command.add_argument("--out", type=Path, default=Path("data/extracted"))
+    command.add_argument("--out", type=path_word, default=Path("data/extracted"))
     command.add_argument("--weights", choices=("published", "random", "tiny"), default="published")
-    command.add_argument("--weights-dir", type=Path, help="folder of the published weights' files")
+    command.add_argument("--weights-dir", type=path_word, help="folder of the published weights' files")
     command.add_argument("--seed", type=int, default=0, help="of random weights")
     command.add_argument("--device", default="cpu")
     command.add_argument("--batch-size", type=int, default=16, help="frames at once")
@@ -72,20 +74,20 @@ def _extract(command: Command) -> None:
 
 
 def _pack(command: Command) -> None:
-    command.add_argument("features", type=Path, help="folder of vggish, res152 and r2plus1d_18")
-    command.add_argument("--annotations", type=Path, default=Path("data/annotations"))
+    command.add_argument("features", type=path_word, help="folder of vggish, res152 and r2plus1d_18")
+    command.add_argument("--annotations", type=path_word, default=Path("data/annotations"))
     command.add_argument("--version", choices=Versions, default="2024")
-    command.add_argument("--out", type=Path, default=Path("data/llp"))
+    command.add_argument("--out", type=path_word, default=Path("data/llp"))
     command.add_argument("--skip-missing", action="store_true", help="leave out videos without features")
     command.add_argument("--source", help="name of the data; default: what the folder says, or LLP")
 
 
 def _verify(command: Command) -> None:
-    command.add_argument("store", type=Path, help="folder of a packed store")
+    command.add_argument("store", type=path_word, help="folder of a packed store")
 
 
 def _render(command: Command) -> None:
-    command.add_argument("--out", type=Path, default=Path("data/rendered"))
+    command.add_argument("--out", type=path_word, default=Path("data/rendered"))
     for split, count in (("train", 60), ("val", 20), ("test", 30)):
         command.add_argument(f"--{split}", type=int, default=count, help=f"number of {split} clips")
     command.add_argument("--seed", type=int, default=0)
@@ -133,7 +135,7 @@ def _word(text: str) -> str:
 
 
 def _path(text: str) -> Path:
-    return Path(_word(text))
+    return path_word(_word(text))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -23,6 +23,7 @@ import numpy as np
 from cmpie_lite.data.annotations import read_annotations
 from cmpie_lite.events import runs
 from cmpie_lite.labels import CLASSES, NUM_CLASSES, NUM_SEGMENTS
+from cmpie_lite.support.streams import path_word
 
 DEFAULT_OUT = Path(__file__).resolve().parents[1] / "cmpie_lite" / "data" / "llp_statistics.json"
 IOU_BINS = 5
@@ -137,8 +138,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m data_fetch.label_statistics", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("annotation_dir", type=Path, help="folder with the AVVP_*.csv files")
-    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="default: %(default)s")
+    parser.add_argument("annotation_dir", type=path_word, help="folder with the AVVP_*.csv files")
+    parser.add_argument("--out", type=path_word, default=DEFAULT_OUT, help="default: %(default)s")
     options = parser.parse_args(arguments)
     try:
         write(statistics(options.annotation_dir), options.out)

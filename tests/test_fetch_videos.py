@@ -6,12 +6,14 @@ import os
 import shutil
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.files import PART, hold
 from data_fetch.extract.decode import read_frames, read_waveform
+from data_fetch.fetch.trim import trim
 from data_fetch.fetch.videos import COLUMNS, MANIFEST, VideoError, classify, fetch_videos
 from data_fetch.tables import read_rows, write_rows
 from tests.making import readable
@@ -75,6 +77,26 @@ def test_fetches_cuts_and_accounts(whole: Path, tmp_path: Path, private: None) -
     assert waveform is not None
     pitches = np.abs(np.fft.rfft(waveform.reshape(10, -1))).argmax(axis=1)
     assert pitches.tolist() == [300] * 5 + [900] * 5
+
+
+@pytest.mark.parametrize("start", [0.0, 1.0, 2.53])
+@pytest.mark.parametrize(("rate", "codec"), [(8_000, "flac"), (44_100, "aac"), (192_000, "flac")])
+def test_a_cut_clip_sounds_from_its_first_moment_to_its_last(
+    tmp_path: Path, start: float, rate: int, codec: str
+) -> None:
+    """The packet that `start` lies in counts from there on, and the encoder's delay is no silence."""
+    frames, sound = [numbered(i) for i in range(15)], tone(14.0, 300.0, rate)
+    whole = write_video(tmp_path / "whole.mkv", frames, 1.0, sound=sound, rate=rate, sound_codec=codec)
+    trim(whole, tmp_path / "cut.mp4", start, start + 10)
+    heard, there = (read_waveform(path, at) for path, at in ((tmp_path / "cut.mp4", 0), (whole, start)))
+    assert heard is not None
+    assert there is not None
+    strength = np.sqrt((heard**2).reshape(-1, 160).mean(axis=1))  # of each hundredth of a second
+    assert strength.min() > 0.15, "of 0.35; silence is 0, and coding costs some"
+    assert np.abs(heard - there)[1600:-1600].mean() < 0.02, "in step with the source"
+    with av.open(str(tmp_path / "cut.mp4")) as clip:
+        samples = sum(frame.samples for frame in clip.decode(audio=0))
+        assert samples >= 10 * clip.streams.audio[0].rate, "of each packet, what libav itself decodes"
 
 
 def test_a_second_run_asks_only_for_what_may_still_come(whole: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import resource
 import sys
 import time
@@ -28,7 +29,16 @@ from cmpie_lite.results.report_files import read_report, write_report
 from cmpie_lite.results.report_form import frame_of
 from cmpie_lite.results.reports import about, caution, made_by, make_report, runs_frame
 from cmpie_lite.support.fields import override
-from cmpie_lite.training.checkpoint import BEST, LAST, facts_of, read_checkpoint, resume, write_checkpoint
+from cmpie_lite.support.tensor_files import digest, write_tensors
+from cmpie_lite.training.checkpoint import (
+    BEST,
+    FORMAT,
+    LAST,
+    facts_of,
+    read_checkpoint,
+    resume,
+    write_checkpoint,
+)
 from cmpie_lite.training.evaluate import predict
 from cmpie_lite.training.loop import load_model, new_model, train
 from tests.making import TINY, split_file, tiny_split, write_store
@@ -194,3 +204,37 @@ def test_a_config_of_a_file_cannot_ask_for_more_than_the_file_holds(
     tensors, facts, _ = read_checkpoint(whole / BEST)
     write_checkpoint(tmp_path / BEST, tensors, facts | {"config": facts["config"] | change})
     assert check(lambda: read_run(tmp_path, store))
+
+
+@pytest.mark.parametrize("name", [RECORD, MANIFEST, "report.json", BEST])
+def test_a_name_that_stands_twice_is_refused(
+    whole: Path, store: FeatureStore, tmp_path: Path, name: str
+) -> None:
+    """Python keeps the last of two values, other readers the first: nobody knows which was meant."""
+    inside = whole / "store" / MANIFEST if name == MANIFEST else tmp_path / name
+    if name == BEST:
+        tensors, facts, _ = read_checkpoint(whole / BEST)
+        text = doubled(json.dumps(facts))
+        write_tensors(inside, tensors, {"format": FORMAT, "facts": text, "sha256": digest(tensors, text)})
+    else:
+        content = (whole / "store" / MANIFEST if name == MANIFEST else whole / name).read_bytes()
+        inside.write_text(doubled(content.decode()))
+    reads: dict[str, Callable[[], Any]] = {
+        RECORD: lambda: read_record(inside),
+        MANIFEST: lambda: open_store(whole / "store"),
+        "report.json": lambda: read_report(inside),
+        BEST: lambda: read_run(tmp_path, store),
+    }
+    try:
+        with pytest.raises(OURS, match="stands more than once in one object"):
+            reads[name]()
+    finally:
+        if name == MANIFEST:
+            inside.write_bytes(content)
+
+
+def doubled(text: str) -> str:
+    """The text of a JSON object, in which the first name with a plain value stands twice."""
+    pair = re.search(r'"[^"]+": ("[^"]*"|[0-9.]+)', text)
+    assert pair
+    return text.replace(pair[0], f"{pair[0]}, {pair[0]}", 1)

@@ -30,6 +30,7 @@ from cmpie_lite.data.annotation_files import (
 from cmpie_lite.data.llp_names import AUDIO_FILES, FULL_FILE, VISUAL_FILE, WEAK_FILES
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASSES, MODALITIES, NUM_CLASSES
+from cmpie_lite.support.text import user_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ def read_annotations(folder: str | Path, version: str = "2024", *, strict: bool 
     Raises:
         DataError: missing files; an unknown version; what `strict` names, by file and line.
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     if version not in AUDIO_FILES:
         raise DataError(f"version = {version!r}, expected one of {', '.join(map(repr, AUDIO_FILES))}.")
     needed = (*WEAK_FILES.values(), AUDIO_FILES[version], VISUAL_FILE)

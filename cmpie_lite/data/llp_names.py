@@ -18,6 +18,7 @@ DENSE_COLUMNS: Final = ("filename", "onset", "offset", "event_labels")
 # A YouTube id has 11 characters, `_` and `-` among them, so it cannot be found by splitting at `_`.
 YOUTUBE_ID: Final = r"[A-Za-z0-9_-]{11}"
 SECONDS: Final = r"[0-9]+(?:\.[0-9]+)?"
+LONGEST: Final = 3600.0  # seconds from start to end
 VIDEO_ID: Final = re.compile(rf"({YOUTUBE_ID})(?:_({SECONDS})_({SECONDS}))?")
 
 
@@ -52,12 +53,12 @@ def span_of(video_id: str) -> Span:
         Span(youtube_id='BjCEufrlXm4', start=20.0, end=30.0)
 
     Raises:
-        DataError: not of the form ID_start_end, or an end that is not after the start.
+        DataError: not of the form ID_start_end, or an end that is not after the start, or an hour later.
     """
     match = VIDEO_ID.fullmatch(video_id)
-    if match is None or match[2] is None or not float(match[2]) < float(match[3]):
+    if match is None or match[2] is None or not 0 < float(match[3]) - float(match[2]) <= LONGEST:
         raise DataError(
             f"{shown(video_id)} is not an LLP id, expected 11 characters, _start_end in seconds, end after "
-            "start, as in 'BjCEufrlXm4_20_30'."
+            "start (an hour at most), as in 'BjCEufrlXm4_20_30'."
         )
     return Span(match[1], float(match[2]), float(match[3]))

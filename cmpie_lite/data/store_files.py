@@ -37,7 +37,7 @@ from cmpie_lite.labels import CLASSES
 from cmpie_lite.support.files import file_hash, replace_file
 from cmpie_lite.support.reading import Buffer, look, map_bytes, read_bytes
 from cmpie_lite.support.tensor_files import tensors_in
-from cmpie_lite.support.text import shown
+from cmpie_lite.support.text import shown, user_path
 from cmpie_lite.support.typed import conform, load_json
 
 MANIFEST: Final = "store.json"
@@ -137,7 +137,7 @@ def open_store(folder: str | Path, *, verify: bool = False) -> FeatureStore:
         DataError: there is no store, a file is missing, truncated, foreign or does not match the manifest.
         ReadError: a file is there and cannot be read.
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     return look(folder / MANIFEST, lambda path: _open(folder, read_manifest(path), verify))
 
 

@@ -37,7 +37,7 @@ from cmpie_lite.results.report_files import check_report, read_report, write_rep
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import about, caution, changes, make_report
 from cmpie_lite.results.score_tables import behaviour_table, interval_table, score_table
-from cmpie_lite.support.fields import require
+from cmpie_lite.support.fields import require, spell_out_paths
 from cmpie_lite.support.files import check_place
 from cmpie_lite.systems.rows import configs, controls, systems_of
 
@@ -55,6 +55,7 @@ class GridSettings(RunSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        spell_out_paths(self, "stored")
         good = isinstance(self.systems, list | tuple) and all(type(s) is str for s in self.systems)
         different = bool(good and self.systems) and len(set(self.systems)) == len(self.systems)
         require(self, "systems", different, "a list of different systems, such as ['han', 'cmpie']")

@@ -15,7 +15,7 @@ from cmpie_lite.errors import DataError
 from cmpie_lite.events import class_index, roll_to_events
 from cmpie_lite.labels import MODALITIES
 from cmpie_lite.support.devices import DEVICES, is_device_name
-from cmpie_lite.support.fields import check_fields, require
+from cmpie_lite.support.fields import check_fields, require, spell_out_paths
 from cmpie_lite.support.files import file_hash, replace_file
 from cmpie_lite.support.text import file_stem
 
@@ -36,6 +36,7 @@ class ParseSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        spell_out_paths(self, "video", "run_dir", "output_dir")
         require(self, "video", not self.video or Path(self.video).is_file(), "a video file, or '' for none")
         require(self, "run_dir", not self.run_dir or Path(self.run_dir).exists(), "a run's folder, or ''")
         require(self, "start", 0.0 <= self.start < float("inf"), "seconds >= 0")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -17,9 +16,10 @@ from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.data.store_files import MANIFEST, open_store
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.support.devices import DEVICES, is_device_name
-from cmpie_lite.support.fields import check_fields, override, require
+from cmpie_lite.support.fields import check_fields, override, require, spell_out_paths
 from cmpie_lite.support.names import did_you_mean
 from cmpie_lite.support.text import shown
+from cmpie_lite.support.typed import load_json
 from cmpie_lite.systems.build import Config
 from cmpie_lite.systems.rows import SYSTEMS
 
@@ -51,6 +51,7 @@ class RunSettings:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        spell_out_paths(self, "data_dir", "output_dir")
         numbers = isinstance(self.seeds, list | tuple) and all(type(s) is int for s in self.seeds)
         require(
             self, "seeds", bool(numbers and self.seeds), "a list of at least one integer, such as [1, 2, 3]"
@@ -182,11 +183,11 @@ def known_fields(kind: type, names: Mapping[str, Any]) -> dict[str, Any]:
     for name, example in JSON_EXAMPLES.items():
         if isinstance(given.get(name), str):
             try:
-                given[name] = json.loads(given[name])
-            except (ValueError, RecursionError) as error:
-                why = shown(str(error))
+                given[name] = load_json(given[name])
+            except DataError as error:
+                why = str(error).removeprefix("it ")
                 raise ConfigError(
-                    f"{name} = {shown(given[name])} is not JSON ({why}): expected such as '{example}'."
+                    f"{name} = {shown(given[name])} {why}: expected such as '{example}'."
                 ) from error
     if type(given.get("seeds")) is int:
         require_count(given["seeds"])

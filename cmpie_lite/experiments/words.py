@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from cmpie_lite.data.llp_sim import SIZES
 from cmpie_lite.decoding import HANS, THRESHOLD, Gate
-from cmpie_lite.errors import ConfigError
+from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments import controlled, grid
 from cmpie_lite.experiments.settings import Settings
-from cmpie_lite.support.streams import Words
+from cmpie_lite.support.streams import Words, path_word
 from cmpie_lite.support.text import shown
+from cmpie_lite.support.typed import load_json
 from cmpie_lite.systems.rows import SYSTEMS
 
 DEFAULTS = Settings()
@@ -60,7 +60,7 @@ def run_words(words: argparse.ArgumentParser) -> None:
     words.add_argument("--scheduler", default="", help="address of a running Dask scheduler, tcp://host:8786")
     words.add_argument("--together", action="store_true", help="all seeds of a row at once, in this process")
     place = "where the report goes, such as book/results/table2.json; default: in out"
-    words.add_argument("--report", type=Path, help=place)
+    words.add_argument("--report", type=path_word, help=place)
 
 
 def train_words(words: argparse.ArgumentParser) -> None:
@@ -71,7 +71,7 @@ def train_words(words: argparse.ArgumentParser) -> None:
 
 def evaluate_words(words: argparse.ArgumentParser) -> None:
     """Add what only `evaluate` takes."""
-    words.add_argument("run_dir", type=Path, help="folder of a trained run, or its best.safetensors")
+    words.add_argument("run_dir", type=path_word, help="folder of a trained run, or its best.safetensors")
     words.add_argument("--split", choices=("val", "test"), default="test")
     words.add_argument("--threshold", type=float, default=THRESHOLD, help="of videos and of segments")
     words.add_argument("--gate", choices=get_args(Gate), default=HANS.gate, help="who may have events at all")
@@ -81,15 +81,15 @@ def evaluate_words(words: argparse.ArgumentParser) -> None:
 
 def parse_words(words: argparse.ArgumentParser) -> None:
     """Add what only `parse` takes."""
-    words.add_argument("video", type=Path, help="a video file (needs the extra 'extract')")
-    words.add_argument("--run-dir", type=Path, required=True, help="folder of a trained run")
+    words.add_argument("video", type=path_word, help="a video file (needs the extra 'extract')")
+    words.add_argument("--run-dir", type=path_word, required=True, help="folder of a trained run")
     start = "second from which ten are parsed, and events count"
     words.add_argument("--start", type=float, default=0.0, help=start)
     words.add_argument("--silent-audio", action="store_true", help="take a video without sound as silent")
     words.add_argument("--weights", default="published", help="of the extractors: published, random or tiny")
-    words.add_argument("--weights-dir", type=Path, help="folder of the published extractors' files")
+    words.add_argument("--weights-dir", type=path_word, help="folder of the published extractors' files")
     words.add_argument("--threshold", type=float, default=THRESHOLD)
-    words.add_argument("--output-dir", type=Path, default=Path("out/parse"))
+    words.add_argument("--output-dir", type=path_word, default=Path("out/parse"))
 
 
 def add_set(words: argparse.ArgumentParser, purpose: str, option: str = "--set") -> None:
@@ -103,11 +103,9 @@ def assignment(text: str, option: str = "--set") -> tuple[str, Any]:
     if not equals or not name:
         raise ConfigError(f"{option} {shown(text)}, expected NAME=VALUE such as heads=4.")
     try:
-        return name, json.loads(value)
-    except ValueError:
+        return name, load_json(value)
+    except DataError:
         return name, value
-    except RecursionError:
-        raise ConfigError(f"{option} {shown(text)} is nested too deep, expected one plain value.") from None
 
 
 def assignments(texts: Sequence[str], option: str = "--set") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.support.names import did_you_mean
-from cmpie_lite.support.text import shown
+from cmpie_lite.support.text import shown, user_path
 from cmpie_lite.support.typed import hints_of
 
 LARGEST: Final = 2**53  # of any number: beyond it, a float is no exact integer
@@ -42,6 +42,18 @@ def check_fields(config: Any) -> None:
         elif hint in (int, bool, str):  # bool is an int to Python, not to us
             require(config, name, type(value) is hint, f"a value of type {hint.__name__}")
             require(config, name, small(value), f"a number below {LARGEST} in size")
+
+
+def spell_out_paths(config: Any, *names: str) -> None:
+    """Replace fields that are paths, or empty, by what `user_path` makes of them.
+
+    Raises:
+        ConfigError: one is no path.
+    """
+    for name in names:
+        if value := getattr(config, name):
+            require(config, name, "\0" not in value, "a path")
+            object.__setattr__(config, name, str(user_path(value)))
 
 
 def small(value: Any) -> bool:

@@ -6,9 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, NoReturn
 
-from cmpie_lite.support.text import clipped, printable
+from cmpie_lite.errors import ConfigError
+from cmpie_lite.support.text import clipped, printable, user_path
 
 
 class Words(argparse.ArgumentParser):
@@ -16,6 +18,14 @@ class Words(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(clipped(message, 400)))
+
+
+def path_word(text: str) -> Path:
+    """A word of the command line that is a path (`user_path`)."""
+    try:
+        return user_path(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 BROKEN_PIPE: Final = 141  # exit status, as shells say that SIGPIPE ended a process

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import unicodedata
 from pathlib import Path
 from typing import Any, Final
+
+from cmpie_lite.errors import ConfigError
 
 # Control characters, halves of characters (bytes that are no UTF-8), separators of lines and paragraphs.
 UNPRINTABLE: Final = ("Cc", "Cs", "Zl", "Zp")
@@ -25,6 +28,17 @@ def printable(text: str, keep: str = "\n") -> str:
         else c
         for c in text
     )
+
+
+def user_path(text: str | Path) -> Path:
+    """A path as a person writes it, `~` for the home folder: a shell leaves that alone in `--out=~/llp`.
+
+    Raises:
+        ConfigError: it is empty, or holds a NUL, which no path may.
+    """
+    if str(text) == "" or "\0" in str(text):
+        raise ConfigError(f"{str(text)!r} is no path, expected one such as data/llp or ~/llp.")
+    return Path(os.path.expanduser(text))
 
 
 def file_stem(path: Path | str, longest: int = 200) -> str:

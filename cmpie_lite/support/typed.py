@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import types
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -28,14 +29,22 @@ def load_json(text: str) -> Any:
     """The value that a JSON text holds.
 
     Raises:
-        DataError: it is not JSON, is nested too deep, or holds NaN or an infinity, which JSON has not.
+        DataError: it is not JSON, is nested too deep, names something twice in one object, or holds NaN or an
+            infinity, which JSON has not.
     """
 
     def refuse(word: str) -> Any:
         raise ValueError(f"{word} is no number of JSON")
 
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            (name, _), *_ = Counter(name for name, _ in pairs).most_common(1)
+            raise ValueError(f"{shown(name)} stands more than once in one object")
+        return found
+
     try:
-        value = json.loads(text, parse_constant=refuse)
+        value = json.loads(text, parse_constant=refuse, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise DataError(f"it is not JSON ({shown(str(error))})") from error
     level = [value]

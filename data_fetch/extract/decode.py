@@ -94,32 +94,44 @@ def read_waveform(path: Path, start: float = 0.0, notes: list[str] | None = None
         DataError: not a media file, or an audio track that is truncated or corrupt.
     """
     notes = [] if notes is None else notes
-    waveform = np.zeros(NUM_SAMPLES, np.float32)
-    position, end, heard, damage = 0, start, False, Damage()
+    damage = Damage()
     with open_media(path) as container:
         if not container.streams.audio:
             return None
         stream = container.streams.audio[0]
         _note_others(container, stream, notes)
-        to_mono = Resampler("s16", SAMPLE_RATE)
-        for time, seconds, frame in played_frames(container, stream, damage, start):
-            if time >= start + CLIP_SECONDS + 0.1:
-                break
-            if not heard or abs(position - (time - start) * SAMPLE_RATE) > 0.05 * SAMPLE_RATE:
-                for piece in to_mono(None):  # what was heard before a gap stays before it
-                    position = _place(waveform, position, piece.to_ndarray()[0])
-                position = round((time - start) * SAMPLE_RATE)  # the first samples, or those after a gap
-            heard, end = True, time + seconds
-            frame.pts = None
-            for piece in to_mono(frame):
-                position = _place(waveform, position, piece.to_ndarray()[0])
-        for piece in to_mono(None):
-            position = _place(waveform, position, piece.to_ndarray()[0])
+        samples, end = mono_samples(container, stream, damage, start, CLIP_SECONDS, SAMPLE_RATE)
         _check_damage(path, "audio", damage, notes)
-        if not heard and _promised_end(path, container, stream, end) == 0.0:
+        if end is None and _promised_end(path, container, stream, start) == 0.0:
             return None  # a track without a single sample
-        _check_length(path, container, stream, start, end, notes)
-    return waveform
+        _check_length(path, container, stream, start, start if end is None else end, notes)
+    return samples / np.float32(32_768)
+
+
+def mono_samples(
+    container: Any, stream: Any, damage: Damage, start: float, seconds: float, rate: int
+) -> tuple[np.ndarray, float | None]:
+    """So many seconds of sound from `start` on: int16, the mean of the channels, placed by timestamps.
+
+    Returns:
+        (seconds * rate,) samples, silent where there is no sound; when what was heard ends, None for nothing.
+    """
+    sound = np.zeros(round(seconds * rate), np.int16)
+    position, end, to_mono = 0, None, Resampler("s16", rate)  # of floats, the mean would be a louder sum
+    for time, lasts, frame in played_frames(container, stream, damage, start):
+        if time >= start + seconds + 0.1:
+            break
+        if end is None or abs(position - (time - start) * rate) > 0.05 * rate:
+            for piece in to_mono(None):  # what was heard before a gap stays before it
+                position = _place(sound, position, piece.to_ndarray()[0])
+            position = round((time - start) * rate)  # the first samples, or those after a gap
+        end = time + lasts
+        frame.pts = None
+        for piece in to_mono(frame):
+            position = _place(sound, position, piece.to_ndarray()[0])
+    for piece in to_mono(None):
+        position = _place(sound, position, piece.to_ndarray()[0])
+    return sound, end
 
 
 def _note_others(container: Any, stream: Any, notes: list[str]) -> None:
@@ -129,12 +141,12 @@ def _note_others(container: Any, stream: Any, notes: list[str]) -> None:
         notes.append(f"{len(tracks)} {stream.type} tracks: the first is used")
 
 
-def _place(waveform: np.ndarray, position: int, samples: np.ndarray) -> int:
-    """Write 16-bit samples at a position that may lie outside; return the position after them."""
+def _place(sound: np.ndarray, position: int, samples: np.ndarray) -> int:
+    """Write samples at a position that may lie outside; return the position after them."""
     after = position + len(samples)
-    first, last = max(position, 0), min(after, len(waveform))
+    first, last = max(position, 0), min(after, len(sound))
     if first < last:
-        waveform[first:last] = samples[first - position : last - position] / np.float32(32768)
+        sound[first:last] = samples[first - position : last - position]
     return after
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import FRAMES_PER_SEGMENT
+from cmpie_lite.support.text import user_path
 from data_fetch.extract.decode import NUM_FRAMES, NUM_SAMPLES, read_frames, read_waveform
 from data_fetch.extract.logmel import log_mel
 from data_fetch.extract.weights import Networks
@@ -72,7 +73,7 @@ def extract_video(
     Raises:
         DataError: not a video, truncated, too short, without sound; the message says which and what to do.
     """
-    return features_of([read_clip(Path(path), start, silent_audio)], networks, batch_size)[0]
+    return features_of([read_clip(user_path(path), start, silent_audio)], networks, batch_size)[0]
 
 
 def features_of(clips: Sequence[Clip], networks: Networks, batch_size: int = 16) -> list[VideoFeatures]:

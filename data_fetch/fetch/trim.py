@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
-from data_fetch.extract.media import Damage, Resampler, open_media, picture_stream, played_frames, upright
+from data_fetch.extract.decode import mono_samples
+from data_fetch.extract.media import Damage, open_media, picture_stream, played_frames, upright
 
 TICKS: Final = 90_000
 
@@ -29,11 +30,15 @@ def trim(source: Path, target: Path, start: float, end: float) -> None:
     with open_media(source) as whole:
         rate = picture_stream(source, whole).average_rate or Fraction(25)
         hertz = whole.streams.audio[0].rate if whole.streams.audio else None
+    rates = av.codec.Codec("aac", "w").audio_rates
     with av.open(str(target), "w", format="mp4") as clip:
         image: Any = clip.add_stream(codec, rate=rate, options={"crf": "18", "preset": "veryfast"})
         image.pix_fmt = "yuv420p"
         image.codec_context.time_base = Fraction(1, TICKS)
-        voice: Any = clip.add_stream("aac", rate=hertz, layout="mono") if hertz else None
+        voice: Any = None
+        if hertz:
+            nearest = min(rates, key=lambda rate: abs(rate - hertz))
+            voice = clip.add_stream("aac", rate=nearest, layout="mono")
         last = _copy_pictures(source, clip, image, start, end)
         if voice is not None:
             _copy_sound(source, clip, voice, start, end)
@@ -80,17 +85,15 @@ def _copy_pictures(source: Path, clip: Any, image: Any, start: float, end: float
 
 
 def _copy_sound(source: Path, clip: Any, voice: Any, start: float, end: float) -> None:
-    """Encode the sound from `start` to `end`."""
-    to_mono = Resampler("s16", voice.rate)  # of floats, swresample gives not the mean but a louder sum
+    """Encode the sound from `start` to `end`, or to the end of the sound."""
+    import av
+
     with open_media(source) as whole:
-        for time, _, frame in played_frames(whole, whole.streams.audio[0], Damage(), start):
-            if time >= end:
-                break
-            if time >= start:
-                frame.pts = round((time - start) * frame.sample_rate)
-                frame.time_base = Fraction(1, frame.sample_rate)
-                for piece in to_mono(frame):
-                    clip.mux(voice.encode(piece))
-    for piece in to_mono(None):
-        clip.mux(voice.encode(piece))
+        found = mono_samples(whole, whole.streams.audio[0], Damage(), start, end - start, voice.rate)
+    samples, last = found[0], start if found[1] is None else found[1]
+    samples = samples[: max(round((last - start) * voice.rate), 0)]
+    if len(samples):
+        block = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        block.sample_rate, block.pts, block.time_base = voice.rate, 0, Fraction(1, voice.rate)
+        clip.mux(voice.encode(block))
     clip.mux(voice.encode(None))

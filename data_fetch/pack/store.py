@@ -24,6 +24,7 @@ from cmpie_lite.data.store import FEATURES, SPLITS, check_source
 from cmpie_lite.data.store_files import install
 from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.support.files import alone_in
+from cmpie_lite.support.text import user_path
 from data_fetch.layout import LAYOUT, SOURCE_FILE, misnamed, read_origin
 from data_fetch.pack.split import BadFile, complete, plan
 from data_fetch.tables import require_space, write_rows
@@ -90,7 +91,7 @@ def pack(
     """
     if on_missing not in ("error", "skip"):
         raise DataError(f"on_missing = {on_missing!r}, expected 'error' or 'skip'.")
-    feats, out_dir = _find_layout(Path(features_dir)), Path(out_dir)
+    feats, out_dir = _find_layout(user_path(features_dir)), user_path(out_dir)
     if source is None:
         said = read_origin(feats / SOURCE_FILE)
         source = "LLP" if said is None else said
