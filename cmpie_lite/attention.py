@@ -35,7 +35,7 @@ def scaled_dot_product_attention(
     Args:
         query: what asks, one row a query; d is its last size.
         key: what is compared with the queries.
-        value: what is averaged; one row a key.
+        value: what is averaged; one row per key.
     Raises:
         ValueError: if query and key differ in width, or key and value in number.
     Example:
@@ -49,7 +49,10 @@ def scaled_dot_product_attention(
             "project both to one width first."
         )
     if key.shape[-2] != value.shape[-2]:
-        raise ValueError(f"{key.shape[-2]} keys but {value.shape[-2]} values, expected one value a key.")
+        raise ValueError(
+            f"{key.shape[-2]} keys but {value.shape[-2]} values, expected one value per key: take both "
+            "from the same segments."
+        )
     logits = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
     weights = torch.softmax(logits, dim=-1)
     return Attention(weights @ value, weights)

@@ -26,7 +26,7 @@ ENTRIES: dict[str, Entry] = {
             "han": "HAN's code: project each to D, join the two, project again. No activation.",
             "mlp": "As the sentence says: join 2048 and 512 numbers, then Linear, ReLU, Linear.",
         },
-        "HAN's row of Table 1 rests on HAN's front end, and with it the published weights of HAN load.",
+        "HAN's row of Table 1 rests on HAN's front end, and only it can load HAN's published weights.",
     ),
     "sa_axis": Entry(
         "What does one segment-attention weight belong to, and what is it read from?",

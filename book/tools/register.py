@@ -76,7 +76,7 @@ def effect(field: str, value: Any, reports: Sequence[Mapping[str, Any]]) -> str:
             metric = found["metric"].replace("_", " ")
             than = default_there(field, stored)
             over = f", over {than}" if than != str(default(field)) else ""
-            return f"{found['mean']:+.2f} [{found['low']:+.2f}, {found['high']:+.2f}] {metric}{over}"
+            return f"{found['mean']:+z.2f} [{found['low']:+.2f}, {found['high']:+.2f}] {metric}{over}"
     there = {default_there(field, stored) for stored in reports}
     if str(value) in there:
         return "default" if value == default(field) else "what these runs have otherwise"
@@ -111,7 +111,7 @@ def summary(stored: Mapping[str, Any]) -> list[str]:
     ]
     for name, found in rows:
         cells = [
-            f"{x['mean']:+.2f} [{x['low']:+.2f}, {x['high']:+.2f}]"
+            f"{x['mean']:+z.2f} [{x['low']:+.2f}, {x['high']:+.2f}]"
             + " *" * leaves_out_zero(x["low"], x["high"])
             for x in (found["all"]["segment_type"], found["all"]["event_type"])
         ]
@@ -139,7 +139,7 @@ def gate_section() -> list[str]:
             for value, text in GATE.readings.items()
         ),
         "",
-        "Who uses which was read from public code by others, and told to us.",
+        "Others read from the papers' public code who uses which, and told us; we have not checked it.",
         "",
         f"Why the default: {GATE.reason}",
         "",

@@ -99,7 +99,7 @@ def answer(block: str, better: str, worse: str, stored: Mapping[int, Report]) ->
             if found is not None:
                 mean, low, high = (100 * x for x in found[:3])
                 word = "up" if low > 0 else "down" if high < 0 else "undecided"
-                said.append(f"{level} Type@AV {mean:+.1f} [{low:+.1f}, {high:+.1f}], {word}")
+                said.append(f"{level} Type@AV {mean:+z.1f} [{low:+.1f}, {high:+.1f}], {word}")
         if said:
             return f"- **{block}**: {title_of(better)} minus {title_of(worse)}: {'; '.join(said)}."
     return f"- **{block}**: {title_of(better)} minus {title_of(worse)}: {UNTESTED}. `{command(2, 'sim')}`"

@@ -67,7 +67,7 @@ def about_han(one: Table) -> list[Sentence]:
             "a significant performance improvement of our model over the baseline method HAN across all "
             "evaluation metrics",
             f"CM-PIE is above HAN in {len(above)} of {len(ours)} columns, by {min(gains)} to {max(gains)} "
-            "points. One run each; no spread is given, so “significant” cannot be checked.",
+            "points. One number each; no spread is given, so “significant” cannot be checked.",
             judge(len(above) == len(ours)) + " for the sign; unchecked for significance",
         ),
         Sentence(
@@ -132,7 +132,7 @@ def about_the_parts(two: Table) -> list[Sentence]:
             "the usage of the CMA block significantly improves the results in terms of Ty@AV and Ev@AV",
             "CM-PIE against +Seg Attention: "
             + "; ".join(f"{name(c)} {value:+}" for c, value in cma.items())
-            + ". One run each.",
+            + ". One number each, without a spread.",
             judge(all(value > 0 for value in cma.values())) + " for the sign; unchecked for significance",
         ),
         Sentence(

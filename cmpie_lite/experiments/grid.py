@@ -259,9 +259,14 @@ def run(options: argparse.Namespace, overrides: Mapping[str, Any], command: str)
     if options.table is None:
         systems = options.systems or ["cmpie"]
         if len(systems) > 1:
-            raise ConfigError(f"--systems {' '.join(systems)} with --ambiguities: readings are those of one.")
+            raise ConfigError(
+                f"--systems {' '.join(systems)} with --ambiguities, expected one system: run the command "
+                "once for each."
+            )
         if options.ended:
-            raise ConfigError("--ended with --ambiguities: it is for the tables, leave it out.")
+            raise ConfigError(
+                "--ended with --ambiguities, expected with --table alone: leave one of the two out."
+            )
         report = ambiguity_report(settings, command, options.ambiguities, system=systems[0])
     else:
         report = table_report(settings, options.table, command, ended=options.ended)

@@ -82,7 +82,7 @@ def event_table(predictions: Predictions, ids: tuple[str, ...], threshold: float
         ValueError: if there are not as many ids as videos, or the threshold is outside [0, 1].
     """
     if len(ids) != len(predictions.video):
-        raise ValueError(f"{len(ids)} ids for {len(predictions.video)} videos, expected one a video.")
+        raise ValueError(f"{len(ids)} ids for {len(predictions.video)} videos, expected one id per video.")
     rows = []
     for m, (modality, rolls) in enumerate(zip(MODALITIES, decode(predictions, threshold), strict=True)):
         for n, roll in enumerate(rolls):

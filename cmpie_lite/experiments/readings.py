@@ -54,7 +54,9 @@ def reading_jobs(base: Sequence[Settings], only: Sequence[str] = ()) -> dict[tup
     """
     known = readings(type(base[0].config))
     if not known:
-        raise ConfigError(f"{base[0].model} has no readings, expected such as cmpie or cm_cs.")
+        raise ConfigError(
+            f"{base[0].model} has no readings, expected a system that has, such as cmpie or cm_cs."
+        )
     if unknown := [name for name in only if name not in known]:
         raise ConfigError(f"no readings of {unknown[0]!r}, expected some of {', '.join(known)}.")
     found = {("", ""): list(base)}

@@ -159,7 +159,7 @@ def judge(claim: Claim, intervals: pd.DataFrame) -> tuple[str, list[str]]:
                 mean, low, high = (100 * x for x in interval[:3])
                 facts.append(
                     f"{metric.replace('_', ' ')}, {title_of(better)} above {title_of(worse)}: "
-                    f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]{named}"
+                    f"{mean:+z.1f} [{low:+.1f}, {high:+.1f}]{named}"
                 )
     return verdict(found, needed), facts
 

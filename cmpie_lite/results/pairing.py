@@ -63,7 +63,9 @@ def paired(
         check_one_kind(name, side, key)
     seeds = sorted(set(sides[0].index) & set(sides[1].index))
     if not seeds:
-        raise DataError(f"{better} and {worse} have no seed in common: nothing can be paired.")
+        raise DataError(
+            f"{better} and {worse} have no seed in common, expected one at least: train both with it."
+        )
     one, other = (
         side.loc[seeds, list(SCORES)].to_numpy(float)  # (S, 10)
         if videos is None

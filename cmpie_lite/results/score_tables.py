@@ -125,7 +125,7 @@ def effect_table(report: Report) -> Table:
 def interval_text(x: Limits) -> str:
     """A difference in points and its interval, such as "+0.9 [-0.9, +2.7]"; one seed has none."""
     ends = "" if x["low"] is None or x["high"] is None else f" [{x['low']:+.1f},{NBSP}{x['high']:+.1f}]"
-    return f"{x['mean']:+.1f}{ends}"
+    return f"{x['mean']:+z.1f}{ends}"
 
 
 def starred(x: Limits) -> str:
@@ -177,7 +177,7 @@ def share(x: float) -> str:
 
 def points(x: float) -> str:
     """A difference of fractions in points."""
-    return "–" if math.isnan(x) else f"{100 * x:+.1f}"
+    return "–" if math.isnan(x) else f"{100 * x:+z.1f}"
 
 
 def spread(x: float) -> str:
@@ -191,14 +191,14 @@ def paper_table(number: Literal[1, 2]) -> Table:
         name: {m: f"{x:.1f}" for m, x in s.percent().items()} for name, s in published_scores(number).items()
     }
     return Table(
-        f"The paper's Table {number}, on LLP. One run per row, as printed, in percent", by_level(rows)
+        f"The paper's Table {number}, on LLP. As printed, in percent, without a spread", by_level(rows)
     )
 
 
 def paper_differences(number: Literal[1, 2], worse: str = "HAN") -> Table:
-    """The paper's own differences from one of its rows, in points: one run each, so without an interval."""
+    """The paper's own differences from one of its rows, in points; one number per cell, so no interval."""
     scores = {name: row.percent() for name, row in published_scores(number).items()}
     base = scores.pop(worse)
     rows = {name: {m: f"{row[m] - base[m]:+.1f}" for m in SCORES} for name, row in scores.items()}
-    title = f"The paper's Table {number}, on LLP. Points above {worse}; one run per row, so no interval"
+    title = f"The paper's Table {number}, on LLP. Points above {worse}; one number per cell, so no interval"
     return Table(title, by_level(rows))

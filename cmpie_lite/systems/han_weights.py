@@ -46,7 +46,8 @@ def load_authors_state_dict(model: CMPIE, state: Mapping[str, Tensor]) -> None:
         unknown = sorted(given.keys() - wanted.keys())
         shapes = [f"{n}: {given[n]} for {wanted[n]}" for n in wanted if n in given and wanted[n] != given[n]]
         raise CheckpointError(
-            f"not the weights of this HAN. Missing: {missing}; unknown: {unknown}; shapes: {shapes}."
+            f"not the weights of this HAN. Missing: {missing}; unknown: {unknown}; shapes: {shapes}. Give "
+            "what the authors' code saves, and a model of the same widths."
         )
     model.load_state_dict(ours)
 

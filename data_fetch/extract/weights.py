@@ -133,9 +133,13 @@ def published_state(name: str, folder: Path | None = None) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a checked file that torch cannot read: pickle errors come in many kinds
-        raise DataError(f"{path}: not a file of weights ({type(error).__name__}).") from error
+        raise DataError(
+            f"{path}: not a file of weights ({type(error).__name__}). Give a file of torch.save."
+        ) from error
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise DataError(f"{path}: holds no mapping of names to tensors, expected the weights of {name}.")
+        raise DataError(
+            f"{path}: holds no mapping of names to tensors. Give the published weights of {name}."
+        )
     return dict(state)
 
 
@@ -166,6 +170,7 @@ def _load(network: nn.Module, state: dict[str, Tensor], source: str) -> None:
     )
     if wrong:
         raise DataError(
-            f"{source}: {len(wrong)} tensors are missing, unknown or misshapen, first {wrong[0]!r}."
+            f"{source}: {len(wrong)} tensors are missing, unknown or misshapen, first {wrong[0]!r}. "
+            "Give the weights that were published for this network."
         )
     network.load_state_dict(state, assign=True)
