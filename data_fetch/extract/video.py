@@ -145,7 +145,7 @@ def squash(image: Image) -> np.ndarray:
 def normalize(frames: Tensor, moments: tuple[tuple[float, ...], tuple[float, ...]]) -> Tensor:
     """(x / 255 - mean) / deviation per channel: uint8 (N, H, W, 3) to float32 (N, 3, H, W)."""
     mean, deviation = (torch.tensor(m, device=frames.device).view(3, 1, 1) for m in moments)
-    return (frames.permute(0, 3, 1, 2).float() / 255.0 - mean) / deviation
+    return frames.permute(0, 3, 1, 2).float().div_(255.0).sub_(mean).div_(deviation)
 
 
 def on_device(arrays: Sequence[np.ndarray], device: torch.device) -> Tensor:
