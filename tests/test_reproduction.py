@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -54,6 +55,14 @@ def test_without_results_nothing_is_claimed(results: Path) -> None:
     assert "python -m cmpie_lite grid --table 1 --dataset llp" in page
     assert "CM-CS+HAN (our reading): the published model itself. No code is public" in page
     assert "`sa_axis=channel`" in page
+    assert "Not run here: `python -m cmpie_lite grid --dataset sim --ambiguities --systems cm_cs" in page
+
+
+def test_stored_ablations_are_shown(results: Path) -> None:
+    write_report(results / "cm_cs.json", readings_report({("sa_axis", "channel"): -0.02}))
+    page = reproduction.markdown()
+    assert "Not run here: " not in page
+    assert re.search(r"\| sa_axis=channel \| segment \| -2\.0 \[-2\.\d,\u00a0-1\.9\]\u00a0\* \|", page)
 
 
 def test_a_result_on_llp_sim_is_no_result_on_llp(results: Path) -> None:

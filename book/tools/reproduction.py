@@ -1,8 +1,9 @@
 """What is reproduced, what is not, what was never run: the page, made of the stored reports and nothing else.
 
-Reports are what `python -m cmpie_lite grid` writes, in `book/results/`: table1.json, table2.json, and for the
-register ambiguities*.json, and what `python -m cmpie_lite controlled` writes, when_it_helps.json. A file that
-is not there is a run that was never made, and the page says so.
+Reports are what `python -m cmpie_lite grid` writes, in `book/results/`: table1.json, table2.json, for the
+register ambiguities*.json, for the ablations of CM-CS+HAN cm_cs.json; and what `python -m cmpie_lite
+controlled` writes, when_it_helps.json. A file that is not there is a run that was never made, and the page
+says so.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from cmpie_lite.results.pairing import interval_of
 from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import about, caution, made_by, remarks
-from cmpie_lite.results.score_tables import behaviour_table, interval_table, score_table
+from cmpie_lite.results.score_tables import behaviour_table, effect_table, interval_table, score_table
 from cmpie_lite.results.study_files import read_study
 from cmpie_lite.systems.rows import SYSTEMS, systems_of, title_of
 
@@ -76,6 +77,29 @@ def section(table: Literal[1, 2], report: Report | None) -> list[str]:
     for claim in claims_of(table):
         lines.append(f"| “{claim.quotation}” | {claim.section} | {judge(claim, intervals)[0]} |")
     return [*lines, ""]
+
+
+def ablations(path: Path) -> list[str]:
+    """CM-CS+HAN by its parts: what each ablation changes, or that they were never run."""
+    lines = ["## CM-CS+HAN by its parts", ""]
+    if not path.exists():
+        words = "grid --dataset sim --ambiguities --systems cm_cs --seeds 1 2 3 4 5 6 --report book/results"
+        return [
+            *lines,
+            f"{UNTESTED[0].upper()}{UNTESTED[1:]}: `python -m cmpie_lite {words}/{path.name}`",
+            "",
+        ]
+    report = read_report(path)
+    lines += [
+        "The row of Table 1 is our guess at a model whose code is not public. Here its stages and its added "
+        f"losses are taken away one at a time. {made_by(report)}. {remarks(report)}".strip(),
+        "",
+        "```bash",
+        report["command"],
+        "```",
+        "",
+    ]
+    return [*lines, '<div class="wide">', "", effect_table(report).markdown(), "", "</div>", ""]
 
 
 # What a reader of the paper asks first: the block, and (row, control) whose difference speaks of it.
@@ -202,6 +226,7 @@ def markdown() -> str:
     lines = summary(stored)
     for table in TABLES:
         lines += section(table, stored.get(table))
+        lines += ablations(RESULTS / "cm_cs.json") if table == 1 else []
     return "\n".join(lines + never_run(stored))
 
 
