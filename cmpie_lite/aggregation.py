@@ -16,6 +16,7 @@ class PrintedAttention(nn.Module):
     """Eq. 1 and nothing else: the literal reading of Eq. 8-11, without projections."""
 
     def forward(self, query: Float[Tensor, "B T D"], context: Float[Tensor, "B K D"]) -> Attention:
+        """What each query reads from the context, and the weights of that."""
         return scaled_dot_product_attention(query, context, context)
 
 
@@ -32,6 +33,7 @@ class ResidualAttention(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, query: Float[Tensor, "B T D"], context: Float[Tensor, "B K E"]) -> Attention:
+        """Each query moved towards what it reads from the context, and the weights of that."""
         values, weights = self.attention(query, context)
         return Attention(self.norm(query + self.dropout(values)), weights)
 

@@ -33,7 +33,7 @@ def scaled_dot_product_attention(
     The softmax runs over the keys, so each query's weights are non-negative and sum to one.
 
     Args:
-        query: what asks, one row a query; d is its last size.
+        query: what asks, one row per query; d is its last size.
         key: what is compared with the queries.
         value: what is averaged; one row per key.
     Raises:

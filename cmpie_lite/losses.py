@@ -24,6 +24,7 @@ class WeakLabelLoss(NamedTuple):
 
     @property
     def total(self) -> Float[Tensor, ""]:
+        """Eq. LOSS: the sum of the three, in nats."""
         return self.audio + self.visual + self.video
 
 

@@ -1,7 +1,7 @@
 """One annotation file: its rows, its labels, and what is wrong with them, by file and line.
 
 The files are tab-separated, one header line each. Weak files (`filename`, `event_labels`) name the events
-of a video, comma-separated. Dense files (`filename`, `onset`, `offset`, `event_labels`) give one event a row,
+of a video, comma-separated. Dense files (`filename`, `onset`, `offset`, `event_labels`) give one event per row,
 in whole seconds.
 """
 

@@ -20,7 +20,7 @@ Our reading, therefore:
   the global content merged into their local content;
 - visual tokens, sigmoids, maximum over time, loss and recipe as in our AVE: the two differ in nothing but
   what gives them their names. The public reimplementation instead multiplies a segment's relevance into one
-  classification of the whole video, which fits a task with one event a video.
+  classification of the whole video, which fits a task with one event per video.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What AVE and AVSDN share: a bidirectional LSTM, audio-guided attention, and parsing branches.
 
-The LSTM is written out, one step a segment. PyTorch's own has no batching rule under `torch.vmap`, on which
+The LSTM is written out, one step per segment. PyTorch's own has no batching rule under `torch.vmap`, on which
 the seeds axis rests; at T = 10 the loop is short, and both directions share each step's matrix product.
 """
 
@@ -81,7 +81,7 @@ class AudioGuidedAttention(nn.Module):
     α = softmax_i wᵀ tanh(W_v relu(U_v v_i) + W_a relu(U_a a)),  v = Σ_i α_i v_i
 
     In AVE the tokens v_i are the 49 regions of a 7 x 7 map. Here they are two, the segment's 2D and its 3D
-    feature, each projected to D: all that features pooled to one frame a segment leave to choose from.
+    feature, each projected to D: all that features pooled to one frame per segment leave to choose from.
 
     Each is normed before and after its projection. Features of networks that end in a ReLU are positive:
     a first few steps of Adam on thousands of them at once move every token together and far, the LSTM
@@ -116,7 +116,7 @@ class AudioGuidedAttention(nn.Module):
 
 
 class Branch(nn.Module):
-    """A parsing branch: p = σ(W₂ relu(W₁ relu(h))), one probability a segment and class."""
+    """A parsing branch: p = σ(W₂ relu(W₁ relu(h))), one probability per segment and class."""
 
     def __init__(self, width: int, hidden: int, classes: int = NUM_CLASSES) -> None:
         super().__init__()
