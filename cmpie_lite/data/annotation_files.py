@@ -1,8 +1,8 @@
 """One annotation file: its rows, its labels, and what is wrong with them, by file and line.
 
 The files are tab-separated, one header line each. Weak files (`filename`, `event_labels`) name the events
-of a video, comma-separated. Dense files (`filename`, `onset`, `offset`, `event_labels`) give one event per row,
-in whole seconds.
+of a video, comma-separated. Dense files (`filename`, `onset`, `offset`, `event_labels`) give one event per
+row, in whole seconds.
 """
 
 from __future__ import annotations
