@@ -24,14 +24,14 @@ def sentence(report: Mapping[str, Any] | None) -> str:
     reading = ", ".join(sorted(word for word in words if word and not word.startswith("precision=")))
     form = f" in the reading `{reading}`" if reading else ""
     low, high = 100 * row.low, 100 * row.high
-    told = "above" if low > 0 else "below" if high < 0 else "not told apart from"
+    told = "is above" if low > 0 else "is below" if high < 0 else "cannot be told apart from"
     source = report["source"] if report["source"] == "LLP" else f"{report['source']}, our simulated data"
     return (
-        f"**One result.** On {source}, CM-PIE{form} is {told} HAN, the model that it extends: over "
+        f"**One result.** On {source}, CM-PIE{form} {told} HAN, the model that it extends: over "
         f"{int(row.seeds)} pairs of runs their segment-level F-scores (Type@AV) are {means['cmpie']:.1f} and "
         f"{means['han']:.1f} percent, and the 95 % interval of the difference is [{low:+.1f}, {high:+.1f}] "
         "points."
-        + ("" if report["source"] == "LLP" else " What that says of the paper's own numbers: nothing yet.")
+        + ("" if report["source"] == "LLP" else " That says nothing about the paper's own numbers.")
     )
 
 

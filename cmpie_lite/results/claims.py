@@ -4,7 +4,7 @@ A sentence names two systems and some of the ten scores, and sometimes by how mu
 
 - *supported* where the 95 % interval of each of its differences lies above zero, or, where the sentence names
   a size, at or above that size;
-- *contradicted* where at least one of them lies below;
+- *contradicted* where at least one of them lies below zero, or below that size;
 - *undecided at n seeds* otherwise, and whenever there are fewer than `MIN_SEEDS` seeds.
 
 The rule is not even-handed: *supported* needs every difference, *contradicted* only one. Of ten differences
