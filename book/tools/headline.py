@@ -30,8 +30,7 @@ def sentence(report: Mapping[str, Any] | None) -> str:
         f"**One result.** On {source}, CM-PIE{form} {told} HAN, the model that it extends: over "
         f"{int(row.seeds)} pairs of runs their segment-level F-scores (Type@AV) are {means['cmpie']:.1f} and "
         f"{means['han']:.1f} percent, and the 95 % interval of the difference is [{low:+.1f}, {high:+.1f}] "
-        "points."
-        + ("" if report["source"] == "LLP" else " That says nothing about the paper's own numbers.")
+        "points." + ("" if report["source"] == "LLP" else " That says nothing about the paper's own numbers.")
     )
 
 
