@@ -23,6 +23,7 @@ VIDEO_SUFFIXES = frozenset(
 
 
 def run_annotations(args: argparse.Namespace) -> int:
+    """Fetch the annotations of LLP and print what is wrong with them."""
     from cmpie_lite.data.annotations import fault_table, read_annotations
     from data_fetch.fetch.annotations import fetch_annotations
 
@@ -34,6 +35,7 @@ def run_annotations(args: argparse.Namespace) -> int:
 
 
 def run_features(args: argparse.Namespace) -> int:
+    """Fetch and unpack the archive of features."""
     from data_fetch.fetch.features import fetch_features
 
     ids = _ids(args.annotations, args.version)
@@ -43,6 +45,7 @@ def run_features(args: argparse.Namespace) -> int:
 
 
 def run_videos(args: argparse.Namespace) -> int:
+    """Fetch videos and cut them to their ten seconds."""
     from cmpie_lite.data.annotations import read_annotations
     from data_fetch.fetch.videos import MANIFEST, fetch_videos
 
@@ -57,6 +60,7 @@ def run_videos(args: argparse.Namespace) -> int:
 
 
 def run_extract(args: argparse.Namespace) -> int:
+    """Make features of videos."""
     from cmpie_lite.support.devices import check_device
     from data_fetch.extract.quick import has_bfloat16
     from data_fetch.extract.recipe import ExtractionRecipe
@@ -92,6 +96,7 @@ def run_extract(args: argparse.Namespace) -> int:
 
 
 def run_pack(args: argparse.Namespace) -> int:
+    """Pack features and annotations into a store."""
     from cmpie_lite.data.annotations import read_annotations
     from data_fetch.pack.store import pack
 
@@ -105,6 +110,7 @@ def run_pack(args: argparse.Namespace) -> int:
 
 
 def run_verify(args: argparse.Namespace) -> int:
+    """Read a store once, against its checksums."""
     from cmpie_lite.data.store_files import open_store
 
     store = open_store(args.store, verify=True)
@@ -114,6 +120,7 @@ def run_verify(args: argparse.Namespace) -> int:
 
 
 def run_render(args: argparse.Namespace) -> int:
+    """Draw clips of known events."""
     from data_fetch.render.clips import render_set
 
     counts = {"train": args.train, "val": args.val, "test": args.test}

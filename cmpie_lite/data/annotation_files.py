@@ -78,6 +78,7 @@ class Row(NamedTuple):
     fields: tuple[str, ...]
 
     def fault(self, problem: Problem, detail: str = "") -> Fault:
+        """A problem of this row, with its place."""
         return Fault(self.file, self.line, self.text, problem, detail)
 
 

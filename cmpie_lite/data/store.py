@@ -161,6 +161,7 @@ class FeatureStore:
 
     @property
     def splits(self) -> dict[str, Split]:
+        """The three splits by name."""
         return {"train": self.train, "val": self.val, "test": self.test}
 
     def to(self, device: torch.device | str) -> FeatureStore:

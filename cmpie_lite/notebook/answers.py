@@ -36,18 +36,21 @@ def seeded(*shape: int, seed: int = 0) -> Tensor:
 
 
 def events_together(answer: Any) -> Iterator[Case]:
+    """Exercise 0.1."""
     siren = events_to_roll([Event(0, 4, "Fire_alarm"), Event(6, 10, "Fire_alarm")])
     lamp = events_to_roll([Event(3, 7, "Fire_alarm")])
     yield "", answer, [(e.onset, e.offset) for e in roll_to_events(siren & lamp)]
 
 
 def wrong_labels(wrong_for: Callable, presence: Any) -> Iterator[Case]:
+    """Exercise 0.2."""
     every = presence.to_numpy().sum()
     for modality, kind in (("visual", "heard only"), ("audio", "seen only")):
         yield modality, wrong_for(modality), presence[kind].sum() / every
 
 
 def asynchrony(answer: Callable) -> Iterator[Case]:
+    """Exercise 0.3."""
     for audio, visual, iou in (("##..", ".##.", 1 / 3), ("....", "....", 1), ("####", "..##", 1 / 2)):
         pair = (torch.tensor([second == "#" for second in track]) for track in (audio, visual))
         yield f"{audio} and {visual}", answer(*pair), iou
@@ -57,12 +60,14 @@ def asynchrony(answer: Callable) -> Iterator[Case]:
 
 
 def three_weights(answer: Any) -> Iterator[Case]:
+    """Exercise 1.1."""
     query = math.sqrt(2) * torch.tensor([[0, -1]])
     keys = math.log(2) * torch.tensor([[0, 1], [1, 0], [2, 1]])
     yield "", answer, scaled_dot_product_attention(query, keys, keys).weights[0]
 
 
 def multi_head(answer: Callable) -> Iterator[Case]:
+    """Exercise 1.2."""
     queries, keys, values = seeded(3, 5, 12)
     for heads in (1, 4):
         slices = zip(*(x.chunk(heads, dim=-1) for x in (queries, keys, values)), strict=True)
@@ -71,6 +76,7 @@ def multi_head(answer: Callable) -> Iterator[Case]:
 
 
 def causal(answer: Callable) -> Iterator[Case]:
+    """Exercise 1.3."""
     q, k, v = seeded(3, 6, 4)
     steps = [scaled_dot_product_attention(q[t - 1 : t], k[:t], v[:t]).values for t in range(1, 7)]
     yield "", answer(q, k, v), torch.cat(steps)
@@ -86,12 +92,14 @@ def example(c: float = math.sqrt(math.sqrt(2) * math.log(2))) -> tuple[Tensor, T
 
 
 def hybrid_row(answer: Any) -> Iterator[Case]:
+    """Exercise 2.1."""
     audio, visual, c = example()
     read = [scaled_dot_product_attention(audio, x, x).values for x in (audio, visual)]
     yield "", answer, (audio + sum(read))[1] / c
 
 
 def three_modalities(answer: Callable) -> Iterator[Case]:
+    """Exercise 2.2."""
     features = seeded(3, 4, 6)
     yield (
         "",
@@ -104,6 +112,7 @@ def three_modalities(answer: Callable) -> Iterator[Case]:
 
 
 def size_of_a_layer(answer: Callable) -> Iterator[Case]:
+    """Exercise 2.3."""
     for d, ffn in ((8, 3), (12, 48), (512, 512)):
         size = sum(p.numel() for p in HANLayer(d, ffn_dim=ffn).parameters())
         yield f"d = {d}, feed-forward width {ffn}", answer(d, ffn), size
@@ -113,10 +122,12 @@ def size_of_a_layer(answer: Callable) -> Iterator[Case]:
 
 
 def squeezed(answer: Any, features: Tensor) -> Iterator[Case]:
+    """Exercise 3.1."""
     yield "", answer, features.sum(dim=0)
 
 
 def both_axes(answer: Callable) -> Iterator[Case]:
+    """Exercise 3.2."""
     sa, x = SegmentAttention(ModelConfig(sa_axis="both", sa_squeeze="mean", dim=6)), seeded(2, 10, 6)
     gates = [sa.gates[axis].phi[0] for axis in ("segment", "channel")]  # type: ignore[index]
     refined, _ = sa([x])
@@ -124,6 +135,7 @@ def both_axes(answer: Callable) -> Iterator[Case]:
 
 
 def slide(answer: Callable) -> Iterator[Case]:
+    """Exercise 3.3."""
     x, weights = seeded(30, 6), seeded(10, 10, seed=1)
 
     def gate(pooled: Tensor) -> Tensor:
@@ -145,6 +157,7 @@ def whose_reading(answer: Any) -> Iterator[Case]:
 
 
 def aggregated_row(answer: Any) -> Iterator[Case]:
+    """Exercise 4.1."""
     audio, visual, c = example()
     context = torch.cat([audio, visual])
     yield "", answer, scaled_dot_product_attention(audio, context, context).values[1] / c
@@ -163,6 +176,7 @@ class Calls(TorchFunctionMode):
 
 
 def audio_share(answer: Callable) -> Iterator[Case]:
+    """Exercise 4.2."""
     for size in (1, 100):
         x = size * seeded(2, 4, 6)
         maps = scaled_dot_product_attention(x, x.flatten(0, 1), x.flatten(0, 1)).weights
@@ -174,6 +188,7 @@ def audio_share(answer: Callable) -> Iterator[Case]:
 
 
 def by_features(answer: Callable) -> Iterator[Case]:
+    """Exercise 4.3."""
     wider = CrossModalAggregation(ModelConfig(dim=6, cma_concat="features", cma_form="projected")).eval()
     for number, parameter in enumerate(wider.parameters()):  # biases begin at zero: drawn, they count
         nn.init.normal_(parameter, generator=torch.Generator().manual_seed(number))
@@ -186,17 +201,20 @@ def by_features(answer: Callable) -> Iterator[Case]:
 
 
 def max_pool(answer: Callable) -> Iterator[Case]:
+    """Exercise 5.1."""
     p = torch.sigmoid(seeded(2, 10, 2, 3))
     yield "", answer(p), p.flatten(1, 2).max(dim=1).values
 
 
 def joint_pool(answer: Callable) -> Iterator[Case]:
+    """Exercise 5.2."""
     p, (a, b) = torch.sigmoid(seeded(2, 10, 2, 3)), seeded(2, 2, 10, 2, 3, seed=1)
     weights = (a + b).exp() / (a + b).exp().sum(dim=(1, 2), keepdim=True)
     yield "", answer(p, a, b), (weights * p).sum(dim=(1, 2))
 
 
 def noisy_or(answer: Callable) -> Iterator[Case]:
+    """Exercise 5.3."""
     p = torch.full((1, 10, 2, 1), 0.1)
     yield "twenty doubtful instances", answer(p), [[1 - 0.9**20]]
     certain = p.clone()
@@ -208,18 +226,21 @@ def noisy_or(answer: Callable) -> Iterator[Case]:
 
 
 def type_at_av(answer: Callable) -> Iterator[Case]:
+    """Exercise 6.1."""
     for row, scores in published_scores(1).items():
         cells = [100 * x for x in (scores.segment_audio, scores.segment_visual, scores.segment_av)]
         yield row, answer(*cells), sum(cells) / 3
 
 
 def least_length(answer: Callable) -> Iterator[Case]:
+    """Exercise 6.2."""
     for k in range(1, 5):
         lengths = (length for length in range(k, 40) if 2 * (length - k) >= length + k)
         yield f"{k} s late", answer(k), next(lengths)
 
 
 def onsets(answer: Callable) -> Iterator[Case]:
+    """Exercise 6.3."""
     tracks = [[second == "#" for second in track] for track in (".#.#......", "..##......")]
     for collar, hits in ((1, 2), (0, 0)):
         yield f"collar {collar}", answer(*tracks, collar), hits
@@ -229,6 +250,7 @@ def onsets(answer: Callable) -> Iterator[Case]:
 
 
 def gains(answer: Callable) -> Iterator[Case]:
+    """Exercise 7.1."""
     rows = published_scores(2)
     for row in ("+Seg Attention", "CM-PIE"):
         above = rows[row].event_event - rows["HAN"].event_event
@@ -236,6 +258,7 @@ def gains(answer: Callable) -> Iterator[Case]:
 
 
 def how_many(answer: Any, choices: dict[str, tuple[Any, ...]]) -> Iterator[Case]:
+    """Exercise 7.2."""
     possible = 0
     for values in product(*choices.values()):
         try:
@@ -247,6 +270,7 @@ def how_many(answer: Any, choices: dict[str, tuple[Any, ...]]) -> Iterator[Case]
 
 
 def late_mean(answer: Callable, head: nn.Module) -> Iterator[Case]:
+    """Exercise 7.3."""
     h, s = seeded(2, 3, 2, 10, 32)
     with torch.no_grad():
         logits = torch.stack([head.classifier(stream.transpose(1, 2)) for stream in (h, s)])  # type: ignore[operator]
@@ -257,6 +281,7 @@ def late_mean(answer: Callable, head: nn.Module) -> Iterator[Case]:
 
 
 def seeds_needed(answer: Callable) -> Iterator[Case]:
+    """Exercise T2.1."""
     for spread, width in ((1.0, 0.5), (2.0, 0.5), (0.5, 1.0)):
         enough = (n for n in range(1, 1000) if 1.96 * spread / math.sqrt(n) <= width)
         yield f"spread {spread:g}, width {width:g}", answer(spread, width), next(enough)

@@ -23,6 +23,7 @@ def after_training(answer: Callable) -> Iterator[Case]:
 
 
 def spread_ratio(answer: Callable) -> Iterator[Case]:
+    """Exercise 2.4."""
     weights = parse_clips("han", small_clips(20)).weights
     for name, m in (("audio", AUDIO), ("visual", VISUAL)):
         reads = weights["h.self"][:, m]
@@ -31,11 +32,13 @@ def spread_ratio(answer: Callable) -> Iterator[Case]:
 
 
 def loudest_place(answer: Any) -> Iterator[Case]:
+    """Exercise 3.5."""
     gate: Tensor = parse_clips("segment_attention", small_clips(60)).weights["sa.segment"]
     yield "", answer, [int(gate[:, m].mean(0).argmax()) for m in (AUDIO, VISUAL)]
 
 
 def share_of_sound(answer: Callable) -> Iterator[Case]:
+    """Exercise 4.4."""
     weights = parse_clips("cmpie", small_clips(20)).weights
     for stream in "hs":
         reads = weights[f"{stream}.cma.visual"]

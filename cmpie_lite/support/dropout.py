@@ -38,6 +38,7 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Zeros with probability p and the rest divided by 1 - p while training; else the input."""
         if not self.training or self.p == 0.0:
             return x
         if x.device.type != "cpu":
@@ -47,6 +48,7 @@ class Dropout(nn.Module):
         return x * (kept.to(x.dtype) / (1.0 - dropped / STEPS))
 
     def extra_repr(self) -> str:
+        """What a printed module shows: p."""
         return f"p={self.p}"
 
 

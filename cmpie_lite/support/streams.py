@@ -17,6 +17,7 @@ class Words(argparse.ArgumentParser):
     """A command line whose errors neither steer a terminal nor repeat all of what was given."""
 
     def error(self, message: str) -> NoReturn:
+        """End with argparse's message, fit to be printed and cut where it is too long."""
         super().error(printable(clipped(message, 400)))
 
 

@@ -118,6 +118,7 @@ class TemporalBlock(nn.Module):
         self.narrow = nn.Conv1d(dim, dim, kernel_size=1)
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """The segments with what the two convolutions write added to them."""
         channels_first = x.transpose(1, 2)
         written = self.narrow(torch.relu(self.wide(channels_first)))
         return torch.relu(channels_first + written).transpose(1, 2)

@@ -125,6 +125,7 @@ class Branch(nn.Module):
         )
 
     def forward(self, features: Float[Tensor, "B T W"]) -> Float[Tensor, "B T C"]:
+        """Probabilities of the classes in each segment."""
         return torch.sigmoid(self.layers(features))
 
 
