@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from book.tools import audit, diagram, register, sim_drawing
+from cmpie_lite.data.llp_sim_labels import llp_statistics
 from tests.making import ROOT
 
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf8"))
@@ -18,6 +19,7 @@ TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = sorted((ROOT / "book").glob("*.md"))
 STATIC = ROOT / "book" / "_static"
+KINDS = ("audible_only", "both", "visible_only", "identical")
 
 
 # ---------- table of contents, configuration ----------
@@ -155,3 +157,43 @@ def test_the_lab_log_is_dated_newest_first() -> None:
     )
     assert dates
     assert dates == sorted(dates, reverse=True)
+
+
+SPELT = {  # acronym -> what a page that uses it must say once
+    "HAN": "hybrid attention network",
+    "SA": "segment(-based)? attention",
+    "CMA": "cross-modal aggregation",
+    "MMIL": "multimodal multiple-instance learning|multi-modal multiple instance learning",
+    "LLP": "look, listen,? and parse",
+    "IoU": "intersection over union",
+}
+READ_ALONE = [
+    *NOTEBOOKS,
+    *(ROOT / "book" / f"{name}.md" for name in ("intro", "how_to_run", "llp_sim", "live")),
+]
+
+
+@pytest.mark.parametrize("path", READ_ALONE, ids=lambda p: p.stem)
+def test_a_page_spells_its_acronyms_out(path: Path) -> None:
+    """Whoever opens one page alone can read it: an acronym stands beside its words once."""
+    cells = markdown_cells(path) if path.suffix == ".ipynb" else [path.read_text(encoding="utf8")]
+    text = re.sub(r"```.*?```|`[^`]*`|\$[^$]*\$", "", "\n".join(cells), flags=re.S)
+    plain_text = re.sub(r"[\s*>]+", " ", text)
+    used = [name for name in SPELT if re.search(rf"(?<![\w+-]){name}\b(?!-sim)", plain_text)]
+    left = [name for name in used if not re.search(SPELT[name], plain_text, re.I)]
+    assert not left, f"{path.name} uses {left} and never says what they stand for"
+
+
+def test_what_chapter_0_says_of_heard_and_seen_is_what_llp_counts() -> None:
+    """Speech and Cheering are mostly heard only, one dog in eight is silent, three in five seconds agree."""
+    counts = {
+        name: {kind: sum(ways[company][kind] for company in ("alone", "among_others")) for kind in KINDS}
+        for name, ways in llp_statistics()["dense"]["by_class"].items()
+    }
+    mostly = {n for n, c in counts.items() if c["audible_only"] > c["both"] + c["visible_only"]}
+    assert mostly == {"Speech", "Cheering"}
+    dog = counts["Dog"]
+    silent = dog["visible_only"] / (dog["audible_only"] + dog["both"] + dog["visible_only"])
+    assert round(1 / silent) == 8
+    both, same = (sum(c[kind] for c in counts.values()) for kind in ("both", "identical"))
+    assert round(same / both, 1) == 0.6
