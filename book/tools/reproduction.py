@@ -20,7 +20,13 @@ from cmpie_lite.results.pairing import interval_of
 from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import about, caution, made_by, remarks
-from cmpie_lite.results.score_tables import behaviour_table, effect_table, interval_table, score_table
+from cmpie_lite.results.score_tables import (
+    behaviour_table,
+    effect_table,
+    interval_table,
+    score_table,
+    starred,
+)
 from cmpie_lite.results.study_files import read_study
 from cmpie_lite.systems.rows import SYSTEMS, systems_of, title_of
 
@@ -92,14 +98,22 @@ def ablations(path: Path) -> list[str]:
     report = read_report(path)
     lines += [
         "The row of Table 1 is our guess at a model whose code is not public. Here its stages and its added "
-        f"losses are taken away one at a time. {made_by(report)}. {remarks(report)}".strip(),
+        f"losses are taken away one at a time. Run on {made_by(report)}. {remarks(report)}".strip(),
         "",
         "```bash",
         report["command"],
         "```",
         "",
     ]
-    return [*lines, '<div class="wide">', "", effect_table(report).markdown(), "", "</div>", ""]
+    lines += ['<div class="wide">', "", effect_table(report).markdown(), "", "</div>", ""]
+    said: dict[str, list[str]] = {"better": [], "worse": [], "undecided": []}
+    for field, values in report["effects"].items():
+        for value, effect in values.items():
+            found = starred(effect)
+            word = "undecided" if "*" not in found else "better" if effect["mean"] > 0 else "worse"
+            said[word].append(f"`{field}={value}` {found}")
+    parts = [f"{word}: {', '.join(names)}" for word, names in said.items() if names]
+    return [*lines, f"In segment Type@AV, over our default reading, {'; '.join(parts)}.", ""]
 
 
 # What a reader of the paper asks first: the block, and (row, control) whose difference speaks of it.

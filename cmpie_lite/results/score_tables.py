@@ -119,7 +119,7 @@ def effect_table(report: Report) -> Table:
         f"{about(frame)}{base}. Points above the default, paired, with 95 % intervals over seeds; "
         "* where 0 lies outside"
     )
-    return Table(title, by_level(rows))
+    return Table(title, by_level(rows).rename_axis(index={"system": "reading"}))
 
 
 def interval_text(x: Limits) -> str:
