@@ -50,7 +50,7 @@ def test_register_shows_what_was_measured_and_says_what_was_not() -> None:
         "base": "dim=128,ffn_dim=128",
         "effects": {"sa_axis": {"channel": {"metric": "event_type", "mean": -0.4, "low": -0.9, "high": 0.1}}},
     }
-    assert register.effect("sa_axis", "channel", [stored]) == "-0.40 [-0.90, +0.10] event type"
+    assert register.effect("sa_axis", "channel", [stored]) == "-0.40 [-0.90, +0.10] event Type@AV"
     assert register.effect("sa_axis", "both", [stored]) == "not run here"
     assert register.effect("sa_axis", "segment", [stored]) == "default"
     assert register.effect("ffn_dim", 512, [stored]) == "default (there 128)"
@@ -60,7 +60,7 @@ def test_register_shows_what_was_measured_and_says_what_was_not() -> None:
     }
     assert (
         register.effect("cma_form", "residual_norm", [before])
-        == "-0.40 [-0.90, +0.10] event type, over projected"
+        == "-0.40 [-0.90, +0.10] event Type@AV, over projected"
     )
     assert register.effect("cma_form", "projected", [before]) == "what these runs have otherwise"
     assert register.effect("cma_form", "residual", [before]) == "not run here"
@@ -88,16 +88,19 @@ def test_the_registers_summary_ranks_what_was_measured(
     page = store("ambiguities.json", {("heads", 8): 0.015})
     assert page.index("### At D = 512") < page.index("### At D = 128")
     assert "| `heads` | reading | effect on LLP-sim, D = 512 | effect on LLP-sim, D = 128 |" in page
-    row = "| `8` | Eight. | +1.50 [+1.39, +1.61] segment type | -0.90 [-1.01, -0.79] segment type |"
+    row = "| `8` | Eight. | +1.50 [+1.39, +1.61] segment Type@AV | -0.90 [-1.01, -0.79] segment Type@AV |"
     assert row in page
-    assert "| `4` | Four. | not run here | +0.05 [-0.06, +0.16] segment type |" in page
+    assert "| `4` | Four. | not run here | +0.05 [-0.06, +0.16] segment Type@AV |" in page
     again = {("heads", 4): 0.007, ("heads", 8): 0.09}
     page = store("ambiguities_2.json", again)  # reports of one width share a column, the first has precedence
     assert [x for x in page.splitlines() if x.startswith("### At D")] == [
         "### At D = 512: heads", "### At D = 512: heads", "### At D = 128: heads, sa_axis",
     ]  # fmt: skip
     assert "| `heads` | reading | effect on LLP-sim, D = 512 | effect on LLP-sim, D = 128 |" in page
-    assert "| `4` | Four. | +0.70 [+0.59, +0.81] segment type | +0.05 [-0.06, +0.16] segment type |" in page
+    assert (
+        "| `4` | Four. | +0.70 [+0.59, +0.81] segment Type@AV | +0.05 [-0.06, +0.16] segment Type@AV |"
+        in page
+    )
     assert row in page
     page = store("ambiguities_2.json", again, seeds=11)
     assert "| `8` | Eight. | +9.00 [" in page  # the one of more seeds has precedence

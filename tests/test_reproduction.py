@@ -61,7 +61,8 @@ def test_without_results_nothing_is_claimed(results: Path) -> None:
 def test_stored_ablations_are_shown(results: Path) -> None:
     write_report(results / "cm_cs.json", readings_report({("sa_axis", "channel"): -0.02}))
     page = reproduction.markdown()
-    assert "Not run here: " not in page
+    assert "better" not in page.split("## CM-CS+HAN by its parts")[1].split("## ")[0]
+    assert "over our default reading, worse: `sa_axis=channel` -2.0 [" in page
     assert re.search(r"\| sa_axis=channel \| segment \| -2\.0 \[-2\.\d,\u00a0-1\.9\]\u00a0\* \|", page)
 
 
@@ -192,7 +193,8 @@ def test_systems_that_only_tag_are_named() -> None:
     behaviour = pd.DataFrame(rows).T
     said = of_tagging(behaviour)
     assert "hardly say when: CM-PIE and +Seg Attention." in said
-    assert said.endswith("The timing of CM-PIE is worth most: it adds 2.0 points.")
+    assert said.endswith("Of the others, HAN times best: its timing adds 1.2 points.")
+    assert of_tagging(behaviour.drop("han")).endswith("in all ten seconds.")
     assert of_tagging(behaviour.loc[["han"]]) == "Every system here places events in time."
 
 

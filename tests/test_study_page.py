@@ -71,7 +71,7 @@ def test_words_follow_intervals(report: dict[str, Any]) -> None:
     )
     assert study.word(float("nan"), float("nan")) == "one seed"
     text = study.sentence(report, "corrupt")
-    assert text.startswith("`corrupt`, share of spoilt segments (event type):")
+    assert text.startswith("`corrupt`, share of spoilt segments (event Type@AV):")
     assert "- SA (+Seg Attention over two HANs): undecided at 0; helps at 1" in text
     assert "- CMA (CM-PIE over +Seg Attention): undecided at 0; hurts at 1" in text
     assert "- the reading cma_form=projected (over CM-PIE): undecided at 0, 1" in text

@@ -25,6 +25,7 @@ from cmpie_lite.decoding import PROTOCOLS
 from cmpie_lite.results.intervals import leaves_out_zero
 from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.reports import made_by, remarks
+from cmpie_lite.results.score_tables import score_name
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -73,7 +74,7 @@ def effect(field: str, value: Any, reports: Sequence[Mapping[str, Any]]) -> str:
     """
     for stored in reports:
         if found := measured(field, value, stored):
-            metric = found["metric"].replace("_", " ")
+            metric = score_name(found["metric"])
             than = default_there(field, stored)
             over = f", over {than}" if than != str(default(field)) else ""
             return f"{found['mean']:+z.2f} [{found['low']:+.2f}, {found['high']:+.2f}] {metric}{over}"

@@ -157,7 +157,7 @@ def summary(stored: Mapping[int, Report]) -> list[str]:
         )
     lines = [first, ""]
     lines += [answer(block, *pair, stored) for block, pair in QUESTIONS.items()]
-    lines += [when(RESULTS / "when_it_helps.json")]
+    lines += when(RESULTS / "when_it_helps.json")
     lines += [f"- {line}" for line in conditions(stored)]
     if not on_llp:
         lines += [
@@ -167,15 +167,16 @@ def summary(stored: Mapping[int, Report]) -> list[str]:
     return [*lines, "", verdict_counts(stored), ""]
 
 
-def when(path: Path) -> str:
-    """Under which conditions a block helps or hurts, by the stored study; or that it was never run."""
+def when(path: Path) -> list[str]:
+    """Under which conditions each block helps or hurts, by the stored study; or that it was never run."""
     block = "- **When each block helps**"
     if not path.exists():
         words = f"controlled --seeds 1 2 3 4 5 6 --report book/results/{path.name}"
-        return f"{block}: {UNTESTED}. `python -m cmpie_lite {words}`"
+        return [f"{block}: {UNTESTED}. `python -m cmpie_lite {words}`"]
     report = read_study(path)
     page = "[one knob of the simulator at a time](../notebooks/when_it_helps.ipynb)"
-    return f"{block}, {page}, event Type@AV; {study.study_source(report)}: {' '.join(study.summary(report))}"
+    first = f"{block}, {page}, event Type@AV; {study.study_source(report)}:"
+    return [first, *(f"  - {line}" for line in study.summary(report))]
 
 
 def conditions(stored: Mapping[int, Report]) -> list[str]:

@@ -21,6 +21,7 @@ from cmpie_lite.results.intervals import student_interval
 from cmpie_lite.results.pairing import check_comparable
 from cmpie_lite.results.published import published_scores
 from cmpie_lite.results.reports import about
+from cmpie_lite.results.score_tables import score_name
 from cmpie_lite.systems.rows import paper_rows, title_of
 
 
@@ -81,7 +82,7 @@ def panels(names: Sequence[str]) -> tuple[Figure, dict[str, Axes]]:
     grid = fig.subplots(2, 5, sharey=True)
     axes = dict(zip(SCORES, grid.flatten(), strict=True))
     for metric, ax in axes.items():
-        ax.set_title(metric.replace("_", " "), fontsize=8)
+        ax.set_title(score_name(metric), fontsize=8)
         ax.tick_params(labelsize=SMALLEST)
         ax.grid(axis="x", linewidth=0.3)
     grid[0, 0].set_yticks(range(len(names)), names)
@@ -156,7 +157,7 @@ def parts_plot(
         names = [str(name).replace("_", " ") for name in table.index]
         bars = ax.barh(names, 100 * table[metric], color=LIGHT, edgecolor=DARK, linewidth=0.6, hatch=hatches)
         ax.bar_label(bars, fmt="%.1f", fontsize=8, padding=2)
-        ax.set(xlabel=f"{metric.replace('_', ' ')}, F [%]", xlim=(0, 112))
+        ax.set(xlabel=f"{score_name(metric)}, F [%]", xlim=(0, 112))
     fig.axes[0].invert_yaxis()
     title_above(fig, title)
     return fig

@@ -25,7 +25,7 @@ from cmpie_lite.notebook.style import (
 )
 from cmpie_lite.results.mechanism import MEASURES
 from cmpie_lite.results.report_form import frame_of, limits
-from cmpie_lite.results.score_tables import Table, interval_text
+from cmpie_lite.results.score_tables import Table, interval_text, score_name
 from cmpie_lite.systems.rows import title_of
 
 # What a difference of two rows says of a block: (better, worse) -> the block.
@@ -102,7 +102,7 @@ def verdict_table(report: Mapping[str, Any], metric: str = "event_type") -> Tabl
             said = word(float(row["low"]), float(row["high"]))
             cells.setdefault((row["knob"], row["level"]), {})[block] = f"{said}: {interval_text(limits(row))}"
     index = pd.MultiIndex.from_tuples(cells, names=["knob", "level"])
-    title = f"{study_source(report)}. {metric.replace('_', ' ')}, points, paired, 95 % intervals over seeds"
+    title = f"{study_source(report)}. {score_name(metric)}, points, paired, 95 % intervals over seeds"
     return Table(title, pd.DataFrame(list(cells.values()), index=index).fillna("not run"))
 
 
@@ -129,7 +129,7 @@ def sentence(report: Mapping[str, Any], knob: str, metric: str = "event_type") -
         parts = [f"{verdict} at {', '.join(row['level'] for row in rows)}" for verdict, rows in words.items()]
         lines.append(f"- {block}: {'; '.join(parts) or 'not run'}")
     question = conditions[conditions.knob == knob].question.iloc[0]
-    return f"`{knob}`, {question} ({metric.replace('_', ' ')}):\n\n" + "\n".join(lines)
+    return f"`{knob}`, {question} ({score_name(metric)}):\n\n" + "\n".join(lines)
 
 
 def summary(report: Mapping[str, Any], metric: str = "event_type") -> list[str]:
@@ -193,7 +193,7 @@ def difference_lines(
             linestyle=DASHES[i % len(DASHES)],
         )
         axes.set_xticks(range(len(side)), list(side.level))
-    axes.set(title=metric.replace("_", " "), xlabel=knob)
+    axes.set(title=score_name(metric), xlabel=knob)
 
 
 def mechanism_plot(report: Mapping[str, Any], knob: str) -> Figure:

@@ -50,6 +50,12 @@ def escaped(text: str) -> str:
     return html.escape(text.replace("\n", " "), quote=False).replace("|", "\\|")
 
 
+def score_name(metric: str) -> str:
+    """What pages call a score: "segment_type" is "segment Type@AV"."""
+    level, kind = metric.split("_")
+    return f"{level} {HEADS[kind]}"
+
+
 def by_level(rows: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
     """{system: {metric: text}} as a frame of five columns, one row per system and level."""
     cells = {
