@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # or they take the cores from other processes
-
 import argparse
 import shlex
 import sys
 from collections.abc import Sequence
 
+import cmpie_lite.support.start  # noqa: F401 - first: before torch is loaded
 from cmpie_lite.experiments import controlled, grid
 from cmpie_lite.experiments.commands import run_evaluate, run_train
 from cmpie_lite.experiments.parse import (

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import cmpie_lite.support.start  # noqa: F401 - first: before torch is loaded
 from cmpie_lite.data.llp_names import VIDEO_ID
 from cmpie_lite.support.streams import Words, keep_streams, path_word, run_to_the_last_word
 from data_fetch.commands import (

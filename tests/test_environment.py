@@ -71,9 +71,10 @@ def test_a_package_from_a_git_address_knows_its_commit(
     assert installed_commit(tmp_path / "elsewhere" / "cmpie_lite") is None
 
 
+@pytest.mark.parametrize("package", ["cmpie_lite", "data_fetch"])
 @pytest.mark.parametrize(("given", "found"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
 def test_the_command_line_sets_what_waiting_threads_do_before_torch_is_there(
-    given: str | None, found: str
+    given: str | None, found: str, package: str
 ) -> None:
     program = (
         "import os, sys\n"
@@ -82,7 +83,7 @@ def test_the_command_line_sets_what_waiting_threads_do_before_torch_is_there(
         "        if name == 'torch':\n"
         "            print(os.environ.get('OMP_WAIT_POLICY')), sys.exit()\n"
         "sys.meta_path.insert(0, Stop())\n"
-        "import cmpie_lite.__main__\n"
+        f"import {package}.__main__\n"
     )
     own = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     own |= {"OMP_WAIT_POLICY": given} if given else {}
@@ -90,6 +91,18 @@ def test_the_command_line_sets_what_waiting_threads_do_before_torch_is_there(
         [sys.executable, "-c", program], cwd=ROOT, env=own, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == found
+
+
+@pytest.mark.parametrize("package", ["cmpie_lite", "data_fetch"])
+def test_a_folder_that_was_removed_under_a_command_is_one_line(tmp_path: Path, package: str) -> None:
+    program = f"import os; os.rmdir(os.getcwd()); import runpy; runpy.run_module('{package}.__main__')"
+    own = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=own, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the current folder is not there any more")
+    assert done.stderr.count("\n") == 1
 
 
 LONG = "9" * 50_000
