@@ -83,7 +83,7 @@ def test_the_command_line_sets_what_waiting_threads_do_before_torch_is_there(
         "        if name == 'torch':\n"
         "            print(os.environ.get('OMP_WAIT_POLICY')), sys.exit()\n"
         "sys.meta_path.insert(0, Stop())\n"
-        f"import {package}.__main__\n"
+        f"import {package}.__main__, torch\n"
     )
     own = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     own |= {"OMP_WAIT_POLICY": given} if given else {}
