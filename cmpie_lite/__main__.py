@@ -11,6 +11,7 @@ import cmpie_lite.support.start  # noqa: F401 - first: before torch is loaded
 from cmpie_lite.experiments import controlled, grid
 from cmpie_lite.experiments.commands import run_evaluate, run_train
 from cmpie_lite.experiments.parse import (
+    EVENTS,
     ParseSettings,
     cautions,
     event_table,
@@ -71,7 +72,7 @@ def run_parse(options: argparse.Namespace) -> int:
     device = check_device(options.device)
     model, facts = load_model(options.run_dir, device)
     folder = events_folder(options.output_dir, options.video, options.start)
-    check_writable(folder)
+    check_writable(folder, *EVENTS)
     networks = load_networks(options.weights, device, folder=options.weights_dir)
     features = extract_video(options.video, networks, start=options.start, silent_audio=options.silent_audio)
     parsed = parse_features(model, features.audio, features.visual_2d, features.visual_3d)

@@ -102,7 +102,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
 
 def test_a_killed_writer_leaves_nothing_for_ever(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
-    old, young = (tmp_path / f".{path.name}-{name}{PART}" for name in ("killed", "living"))
+    old, young = (tmp_path / f".{path.name}-{digit * 32}{PART}" for digit in "ab")
     for partial in (old, young):
         partial.touch()
     os.utime(young, (0, 0))  # a clock says nothing: two machines' may differ by an hour

@@ -100,7 +100,7 @@ def test_what_a_killed_unpack_leaves_is_no_video_and_goes_in_time(tmp_path: Path
         temporary.touch()
     archive, out = tmp_path / "a.zip", tmp_path / "out"
     archive.write_bytes(make_zip(members()))
-    old, young = (out / "vggish" / f".aaaaaaaaaaa.npy-{age}{PART}" for age in ("killed", "living"))
+    old, young = (out / "vggish" / f".aaaaaaaaaaa.npy-{digit * 32}{PART}" for digit in "ab")
     hidden = out / "res152" / ".bbbbbbbbbbb-xxxx.npy"  # as this project's temporary files were once called
     for path in (old, young, hidden):
         path.parent.mkdir(parents=True, exist_ok=True)

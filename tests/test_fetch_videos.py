@@ -172,7 +172,7 @@ def test_what_a_killed_download_left_goes_in_time(whole: Path, tmp_path: Path) -
 
     def die(youtube_id: str, folder: Path) -> Path:
         (folder / "video.mp4.part").write_bytes(b"half")
-        shutil.copytree(folder, tmp_path / f"{folder.name[:-5]}-killed{PART}")  # what no `finally` removes
+        shutil.copytree(folder, tmp_path / f".killed-{'0' * 32}{PART}")  # what no `finally` removes
         raise Killed
 
     with pytest.raises(Killed):

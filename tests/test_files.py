@@ -237,10 +237,10 @@ def test_a_file_that_is_swept_before_it_is_locked_is_made_anew(
 def test_a_system_without_locks_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows has no fcntl: files are written without, a store asks for WSL."""
     monkeypatch.setitem(sys.modules, "fcntl", None)
-    (tmp_path / f".left{PART}").touch()
+    (tmp_path / f".left-{'0' * 32}{PART}").touch()
     replace_file(tmp_path / "a.txt", b"a")
     sweep(tmp_path)
-    assert sorted(os.listdir(tmp_path)) == [f".left{PART}", "a.txt"]
+    assert sorted(os.listdir(tmp_path)) == [f".left-{'0' * 32}{PART}", "a.txt"]
     with pytest.raises(OSError, match=r"no locks on files: on Windows, run it in WSL"), alone_in(tmp_path):
         pass
 

@@ -17,6 +17,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypedDict, cast
 
@@ -32,7 +33,7 @@ from cmpie_lite.data.store import (
     check_finite,
     digest_of_hashes,
 )
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import DataError, ReadError
 from cmpie_lite.labels import CLASSES
 from cmpie_lite.support.files import file_hash, replace_file
 from cmpie_lite.support.reading import Buffer, look, map_bytes, read_bytes
@@ -43,7 +44,7 @@ from cmpie_lite.support.typed import conform, load_json
 MANIFEST: Final = "store.json"
 LARGEST_MANIFEST: Final = 1_000_000  # bytes
 LARGEST_FILE: Final = 2**46  # bytes, which are mapped and not read
-SPLIT_FILE: Final = re.compile(rf"({'|'.join(SPLITS)})(-[0-9a-f]{{16}})?\.safetensors")
+SPLIT_FILE: Final = re.compile(rf"({'|'.join(SPLITS)})-[0-9a-f]{{16}}\.safetensors")
 
 
 class _Sometimes(TypedDict, total=False):
@@ -111,12 +112,21 @@ def install(
     replace_file(staging / MANIFEST, json.dumps(manifest, indent=1, allow_nan=False).encode())
     for name, path in files.items():
         os.replace(path, folder / file_name(name, hashes[name]))
+    before = listed(folder)
     os.replace(staging / MANIFEST, folder / MANIFEST)
     kept = {file_name(name, sha256) for name, sha256 in hashes.items()}
     for path in folder.glob("*.safetensors"):
-        if path.name not in kept and SPLIT_FILE.fullmatch(path.name):
+        if path.name not in kept and (path.name in before or SPLIT_FILE.fullmatch(path.name)):
             path.unlink()
     return str(manifest["digest"])
+
+
+def listed(folder: Path) -> set[str]:
+    """The names of the files of the store in a folder; none where there is no store."""
+    with suppress(DataError, ReadError):
+        splits = read_manifest(folder / MANIFEST)["splits"].items()
+        return {str(entry.get("file", f"{name}.safetensors")) for name, entry in cast(Any, splits)}
+    return set()
 
 
 def file_name(split: str, sha256: str) -> str:

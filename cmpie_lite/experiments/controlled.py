@@ -40,7 +40,7 @@ from cmpie_lite.results.reports import machines, runs_frame
 from cmpie_lite.results.study_files import KIND, read_study
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.fields import override
-from cmpie_lite.support.files import check_place, replace_file
+from cmpie_lite.support.files import check_writable, replace_file
 
 SEEN_VIDEOS: Final = 1000  # test videos, at most, on which the mechanism is measured
 MEASURED: Final = tuple(dict.fromkeys((*BEHAVIOUR[1:], *MEASURES)))  # without BEHAVIOUR's count of seeds
@@ -206,7 +206,7 @@ def run(options: argparse.Namespace, overrides: Mapping[str, Any], command: str)
     given = {f.name: getattr(options, f.name) for f in fields(ControlledSettings) if hasattr(options, f.name)}
     settings = ControlledSettings(**known_fields(ControlledSettings, given | {"overrides": overrides}))
     path = options.report or output_folder(settings.output_dir) / "when_it_helps.json"
-    check_place(path)
+    check_writable(path.parent, path.name)
     report = controlled_report(settings, command)
     replace_file(path, (json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
     print(f"report: {path}")

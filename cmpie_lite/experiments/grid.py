@@ -38,7 +38,7 @@ from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import about, caution, changes, make_report
 from cmpie_lite.results.score_tables import behaviour_table, interval_table, score_table
 from cmpie_lite.support.fields import require, spell_out_paths
-from cmpie_lite.support.files import check_place
+from cmpie_lite.support.files import check_writable
 from cmpie_lite.systems.rows import configs, controls, systems_of
 
 
@@ -255,7 +255,7 @@ def run(options: argparse.Namespace, overrides: Mapping[str, Any], command: str)
     settings = grid_settings(given, options.table or 2)
     name = f"table{options.table}" if options.table else "ambiguities"
     path = options.report or output_folder(settings.output_dir) / f"{name}.json"
-    check_place(path)
+    check_writable(path.parent, path.name)
     if options.table is None:
         systems = options.systems or ["cmpie"]
         if len(systems) > 1:

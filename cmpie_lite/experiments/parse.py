@@ -16,9 +16,10 @@ from cmpie_lite.events import class_index, roll_to_events
 from cmpie_lite.labels import MODALITIES
 from cmpie_lite.support.devices import DEVICES, is_device_name
 from cmpie_lite.support.fields import check_fields, require, spell_out_paths
-from cmpie_lite.support.files import file_hash, replace_file
+from cmpie_lite.support.files import file_hash, replace_file, taking_turns
 from cmpie_lite.support.text import file_stem
 
+EVENTS = ("events.csv", "events.json")
 COLUMNS = ("video", "onset", "offset", "label", "modality", "score")
 
 
@@ -111,7 +112,8 @@ def events_folder(base: Path, video: Path, start: float = 0.0) -> Path:
 
 def write_events(folder: Path, table: pd.DataFrame) -> tuple[Path, Path]:
     """Write a table of events as `events.csv` and `events.json`, atomically; returns the two paths."""
-    csv, json = folder / "events.csv", folder / "events.json"
-    replace_file(csv, table.to_csv(index=False, float_format="%.4f").encode())
-    replace_file(json, (table.to_json(orient="records", indent=1, double_precision=4) + "\n").encode())
+    csv, json = (folder / name for name in EVENTS)
+    with taking_turns(folder):  # both are of one table
+        replace_file(csv, table.to_csv(index=False, float_format="%.4f").encode())
+        replace_file(json, (table.to_json(orient="records", indent=1, double_precision=4) + "\n").encode())
     return csv, json

@@ -25,16 +25,16 @@ import torch
 from tqdm import tqdm
 
 from cmpie_lite.data.store import FeatureStore
-from cmpie_lite.experiments.record import RunRecord
-from cmpie_lite.experiments.run_files import read_whole
+from cmpie_lite.experiments.record import RECORD, RunRecord
+from cmpie_lite.experiments.run_files import PREDICTIONS, read_whole
 from cmpie_lite.experiments.run_one import finish_run, run_experiment
 from cmpie_lite.experiments.settings import Settings, open_data, output_folder, run_folder
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import installed
-from cmpie_lite.support.files import check_writable, sweep
+from cmpie_lite.support.files import check_writable, one_at_a_time, sweep
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
 from cmpie_lite.systems.build import build, config_to_facts, of_now, signature
-from cmpie_lite.training.checkpoint import facts_of, save_best
+from cmpie_lite.training.checkpoint import BEST, facts_of, save_best
 from cmpie_lite.training.seeds import train_seeds
 from cmpie_lite.training.seeds_state import TOGETHER, facts_of_seeds, seeds_begun
 
@@ -216,15 +216,21 @@ def run_seeds(jobs: Sequence[Settings], store: FeatureStore) -> list[RunRecord]:
     first = jobs[0]
     device, recipe = check_device(first.device), first.recipe(first.seeds[0])
     folder = run_folder(first, store, first.seeds[0]).parent
-    seeds = seeds_begun(folder, facts_of_seeds(first.config, recipe, store), [job.seeds[0] for job in jobs])
-    for seed in seeds:
-        check_writable(run_folder(first, store, seed))
-    graph = device.type == "cuda"
-    runs = train_seeds(first.config, recipe, store, seeds, device=device, cuda_graph=graph, folder=folder)
-    records = {}
-    for seed, run in zip(seeds, runs, strict=True):
-        facts = facts_of(first.config, first.recipe(seed), store)
-        save_best(run_folder(first, store, seed), facts, run.best_epoch, run.model.state_dict())
-        records[seed] = finish_run(replace(first, seeds=[seed]), store, seed, run, together=seeds).record
-    (folder / TOGETHER).unlink(missing_ok=True)
+    records, graph = {}, device.type == "cuda"
+    with ExitStack() as stack:
+        stack.enter_context(one_at_a_time(folder))
+        facts = facts_of_seeds(first.config, recipe, store)
+        begun = seeds_begun(folder, facts, [job.seeds[0] for job in jobs])
+        for seed in sorted(begun):  # in one order, or two processes would wait for each other
+            stack.enter_context(one_at_a_time(run_folder(first, store, seed)))
+            check_writable(run_folder(first, store, seed), RECORD, PREDICTIONS, BEST)
+        whole = [record for job in jobs if (record := finished(job, store))]
+        if len(whole) == len(jobs):  # by another process, which was waited for
+            return whole
+        runs = train_seeds(first.config, recipe, store, begun, device=device, cuda_graph=graph, folder=folder)
+        for seed, run in zip(begun, runs, strict=True):
+            own = facts_of(first.config, first.recipe(seed), store)
+            save_best(run_folder(first, store, seed), own, run.best_epoch, run.model.state_dict())
+            records[seed] = finish_run(replace(first, seeds=[seed]), store, seed, run, together=begun).record
+        (folder / TOGETHER).unlink(missing_ok=True)
     return [records[job.seeds[0]] for job in jobs]

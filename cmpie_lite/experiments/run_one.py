@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.decoding import Predictions
-from cmpie_lite.experiments.record import RunRecord, origin_of, run_record, write_record
-from cmpie_lite.experiments.run_files import write_predictions
+from cmpie_lite.experiments.record import RECORD, RunRecord, origin_of, run_record, write_record
+from cmpie_lite.experiments.run_files import PREDICTIONS, write_predictions
 from cmpie_lite.experiments.settings import Settings, run_folder
-from cmpie_lite.support.files import sweep
+from cmpie_lite.support.files import check_writable, one_at_a_time, sweep
 from cmpie_lite.training.checkpoint import best_digest, facts_of
 from cmpie_lite.training.evaluate import predict, score
 from cmpie_lite.training.loop import Run, train
@@ -29,7 +29,8 @@ class Result:
 def run_experiment(settings: Settings, store: FeatureStore, *, progress: bool = False) -> list[Result]:
     """Train and test one model per seed; each leaves record, predictions and checkpoints in its own folder.
 
-    A seed whose folder holds a finished or interrupted run of the same settings goes on from there.
+    A seed whose folder holds a finished or interrupted run of the same settings goes on from there; one that
+    another process is at is waited for.
 
     Args:
         settings: what to train, with which seeds, and where the folders are.
@@ -44,8 +45,12 @@ def run_experiment(settings: Settings, store: FeatureStore, *, progress: bool = 
     results = []
     for seed in settings.seeds:
         folder, recipe = run_folder(settings, store, seed), settings.recipe(seed)
-        run = train(settings.config, recipe, store, device=settings.device, folder=folder, progress=progress)
-        results.append(finish_run(settings, store, seed, run))
+        with one_at_a_time(folder):
+            check_writable(folder, RECORD, PREDICTIONS)
+            run = train(
+                settings.config, recipe, store, device=settings.device, folder=folder, progress=progress
+            )
+            results.append(finish_run(settings, store, seed, run))
     return results
 
 

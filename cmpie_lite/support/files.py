@@ -5,17 +5,23 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from cmpie_lite.errors import DataError, WriteError
+from cmpie_lite.support.locks import LockError, hold
+from cmpie_lite.support.text import printable
 
 PART: Final = ".part"  # of temporary files, whose names also begin with a dot
+LOCK, TURN, WORK = ".lock", f".turn{PART}", f".work{PART}"  # what is locked, in the folder that it is for
+OURS: Final = re.compile(rf"\.(turn|work|(.*-)?[0-9a-f]{{32}}){PART}")  # other programs have such files too
 DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 DISK_ERRORS: Final = (*DISK_FULL, errno.EFBIG, errno.EIO, errno.EROFS, errno.EISDIR)
 
@@ -76,52 +82,6 @@ def claim(path: Path) -> tuple[Path, int | None]:
             return temporary, held
 
 
-def hold(path: Path, *, wait: bool) -> int | None:
-    """A handle that has the lock on a file or folder; None where another one has it, or removed the file.
-
-    The system lets go of a lock when its process ends, however it ends. So whoever holds it lives, whatever
-    the clocks of two machines say.
-
-    Raises:
-        OSError: it cannot be opened, or the disk has no locks.
-    """
-    locks = locking()
-    try:
-        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None
-    try:
-        locks.flock(handle, locks.LOCK_EX if wait else locks.LOCK_EX | locks.LOCK_NB)
-        if os.path.samestat(os.fstat(handle), path.stat()):
-            return handle
-    except (BlockingIOError, FileNotFoundError):
-        pass
-    except OSError:
-        os.close(handle)
-        raise
-    os.close(handle)
-    return None
-
-
-def locking() -> Any:
-    """The module of the system's locks.
-
-    Raises:
-        LockError: it has none.
-    """
-    try:
-        import fcntl
-    except ImportError as error:
-        raise LockError(
-            errno.ENOLCK, "this system has no locks on files: on Windows, run it in WSL (wsl --install)"
-        ) from error
-    return fcntl
-
-
-class LockError(OSError):
-    """A system without locks on files."""
-
-
 def replace_file(path: Path, content: bytes) -> None:
     """Write a `whole_file` of this content, and remove what killed processes left beside it.
 
@@ -164,7 +124,7 @@ def sweep(*folders: Path) -> None:
 
 
 def _remove_stale(partials: Iterable[Path]) -> None:
-    for path in partials:
+    for path in filter(lambda path: OURS.fullmatch(path.name), partials):
         with suppress(OSError):
             held = hold(path, wait=False)
             if held is None:
@@ -178,25 +138,23 @@ def _remove_stale(partials: Iterable[Path]) -> None:
                 os.close(held)
 
 
-def check_writable(folder: Path) -> None:
-    """Raise `WriteError` now where a run could not save its first epoch; sweep the folder."""
+def check_writable(folder: Path, *names: str) -> None:
+    """Raise `WriteError` now where long work could not save its files of these names; sweep the folder."""
     sweep(folder)
     probe = folder / ".writable"
     replace_file(probe, b"")
     probe.unlink(missing_ok=True)  # two that begin the same run share it: the other may have removed it
-
-
-def check_place(path: Path) -> None:
-    """Raise `WriteError` now where a file could not be put at the end of long work."""
-    check_writable(path.parent)
-    if path.is_dir():
-        raise cannot_write(path, OSError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    for path in (folder / name for name in names):
+        if obstacle(path):
+            raise cannot_write(path, FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)))
 
 
 def cannot_write(path: Path, error: OSError) -> WriteError:
     """What to say, and what to advise, where the system refuses to write a file."""
     here = next(p for p in (path.absolute().parent, *path.absolute().parents) if p.exists())
     free = shutil.disk_usage(here).free / 1e6
+    if stands := obstacle(path):
+        return WriteError(f"{path}: cannot be written: {stands}. Move it, or choose another folder.")
     advice = "Make room, and run again" if error.errno in DISK_FULL else "Choose another folder"
     return WriteError(
         f"{path}: cannot be written ({error.strerror}; {free:.1f} MB free). {advice}: what was saved before "
@@ -204,8 +162,16 @@ def cannot_write(path: Path, error: OSError) -> WriteError:
     )
 
 
-LOCK: Final = ".lock"
-TURN: Final = ".turn"
+def obstacle(path: Path) -> str:
+    """What stands in the place of a file, or of a folder above it; empty where nothing does."""
+    if path.name in (LOCK, TURN, WORK) and path.is_symlink():
+        return "it is a link, expected a file of ours"
+    if path.exists() and not path.is_file():
+        return f"it is a {'folder' if path.is_dir() else 'pipe or a device'}, expected a file"
+    above = next(p for p in path.absolute().parents if p.exists() or p.is_symlink())
+    if above.is_dir():
+        return ""
+    return f"{above} is a {'file or a pipe' if above.exists() else 'link to nothing'}, expected a folder"
 
 
 def file_hash(path: Path) -> str:
@@ -214,29 +180,24 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+# ---------- one process after the other ----------
+
+
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
     """Keep every other writer out of a folder, which is made where it is missing, until the block ends.
 
-    The system holds the lock, and lets go of it when this process ends, however it ends.
-
     Raises:
         DataError: another writer is at work there.
-        OSError: the folder cannot be made or written.
+        WriteError: the folder cannot be made or written. LockError: there are no locks here.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / LOCK
-    path.touch()
-    held = hold(path, wait=False)
-    if held is None:
-        raise DataError(
-            f"{folder}: another process is writing a store there. Wait for its end, or choose another folder."
-        )
-    try:
+    with _released(folder / LOCK, take(folder / LOCK, wait=False)) as held:
+        if held is None:
+            raise DataError(
+                f"{folder}: another process is writing a store there. Wait for its end, or choose another "
+                "folder."
+            )
         yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(held)
 
 
 @contextmanager
@@ -246,18 +207,56 @@ def taking_turns(folder: Path) -> Iterator[None]:
     For what takes a moment, such as reading a file and writing it anew.
 
     Raises:
+        WriteError: the folder cannot be made or written. LockError: there are no locks here.
+    """
+    while (held := take(folder / TURN, wait=True)) is None:  # the one before has ended, and its file with it
+        pass
+    with _released(folder / TURN, held):
+        yield
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until no other process is at such work for this folder, and say so; for work that is long.
+
+    Whoever waited finds what the other has done. Where the disk has no locks, nobody waits.
+
+    Raises:
         WriteError: the folder cannot be made or written.
     """
-    path, held = folder / TURN, None
-    while held is None:  # None: the one before has ended, and its file with it
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.touch()
-            held = hold(path, wait=True)
-        except OSError as error:
-            raise cannot_write(path, error) from error
-    try:
+    held = None
+    with suppress(LockError):
+        if (held := take(folder / WORK, wait=False)) is None:
+            line = f"{folder}: another process is at work there: waiting for its end, to go on from there."
+            print(printable(line), file=sys.stderr)
+        while held is None:
+            held = take(folder / WORK, wait=True)
+    with _released(folder / WORK, held):
         yield
+
+
+def take(path: Path, *, wait: bool) -> int | None:
+    """As `hold`, of a file that is made where it is missing; what cannot be is said as of any file.
+
+    Raises:
+        WriteError: the file cannot be made or written. LockError: there are no locks here.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return hold(path, wait=wait, make=True)
+    except LockError:
+        raise
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+@contextmanager
+def _released(path: Path, held: int | None) -> Iterator[int | None]:
+    """Let go of a lock when the block ends, and of its file."""
+    try:
+        yield held
     finally:
-        path.unlink(missing_ok=True)
-        os.close(held)
+        if held is not None:
+            with suppress(OSError):
+                path.unlink()
+            os.close(held)

@@ -36,7 +36,7 @@ def opened(path: Path) -> Iterator[tuple[int, os.stat_result]]:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
-            raise ReadError(f"{path} is a folder, a pipe or a device, expected a file. Give the file's path.")
+            raise ReadError(f"{path} is a folder, a pipe or a device, expected a file. Give another path.")
         yield handle, status
     except FileNotFoundError:
         raise

@@ -81,7 +81,7 @@ def train(
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
     so_far = Progress([], 0, {})
     if folder is not None:
-        check_writable(folder)
+        check_writable(folder, BEST, LAST)
     if folder is not None and (folder / LAST).exists():
         so_far = resume(folder, model, optimizer, facts)
 

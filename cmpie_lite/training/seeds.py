@@ -46,7 +46,7 @@ from cmpie_lite.training.loop import (
     loss_of,
     new_model,
 )
-from cmpie_lite.training.seeds_state import SeedsProgress, facts_of_seeds, resume_seeds, save_seeds
+from cmpie_lite.training.seeds_state import TOGETHER, SeedsProgress, facts_of_seeds, resume_seeds, save_seeds
 
 SAVING: Final = 10.0  # times as long as a save took goes by before the next one
 
@@ -137,7 +137,7 @@ def train_seeds(
     store.val.truth()
     train_split, val_split = store.train.to(device), store.val.to(device)
     if folder:
-        check_writable(folder)
+        check_writable(folder, TOGETHER)
     stack = Stack.of([new_model(config, seed) for seed in seeds], device)
     stepper = Stepper(stack, train_split, recipe, cuda_graph)
     facts = facts_of_seeds(config, recipe, store)

@@ -22,7 +22,7 @@ from cmpie_lite.data.store import check_source
 from cmpie_lite.errors import DataError, ReadError, WriteError
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import need
-from cmpie_lite.support.files import sweep
+from cmpie_lite.support.files import check_writable, sweep
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
 from data_fetch.extract.ahead import Outcome, extract_ahead
 from data_fetch.extract.recipe import ExtractionRecipe, check_recipe, networks_of
@@ -135,6 +135,9 @@ def extract_many(
         recipe = replace(recipe, device=str(check_device(recipe.device)))  # what "auto" is here
     # With --silent-audio only videos join that were refused before: what is there stays as it is.
     without = replace(recipe, silent_audio=False).describe(source)
+    check_writable(out, MANIFEST, SOURCE_FILE)
+    for folder in (*LAYOUT, MADE_OF):
+        check_writable(out / folder)
     occupied = any(feature_files(out))
     claim(out / SOURCE_FILE, recipe.describe(source), occupied=occupied, also=[without])
     known = {row["id"]: row for row in read_rows(out / MANIFEST, COLUMNS)}

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
-from cmpie_lite.support.files import file_hash, replace_file
+from cmpie_lite.support.files import check_writable, file_hash, one_at_a_time, replace_file
 from cmpie_lite.support.reading import read_text
 from cmpie_lite.support.text import clipped, shown
 from cmpie_lite.support.typed import conform, load_json
@@ -81,15 +81,17 @@ def fetch_features(
         raise DataError(f"{out} holds features of {shown(other)}, not LLP's own. Choose another --out.")
     if absent := [path for path in sources if not path.is_file()]:
         raise DataError(f"{absent[0]}: no such archive. Give archives, or one folder, with --from.")
-    archives = sources or [_download(url, out, pause, progress)]
-    present = sum(path.stat().st_size for path in feature_files(out))
-    require_space(out, sum(map(unpacked_bytes, archives)) - present, "unpacking the features")
     bad: dict[tuple[str, str], str] = {}
-    for archive in archives:
-        checksums = compare_checksum(archive, out / CHECKSUM)
-        bad |= extract_features(archive, out, progress).bad
-        replace_file(out / CHECKSUM, (json.dumps(checksums, indent=2) + "\n").encode())
-    return _check(out, ids, bad, progress)
+    with one_at_a_time(out):  # two would go on with one half of a download, and write one record
+        check_writable(out, CHECKSUM, MISSING)
+        archives = sources or [_download(url, out, pause, progress)]
+        present = sum(path.stat().st_size for path in feature_files(out))
+        require_space(out, sum(map(unpacked_bytes, archives)) - present, "unpacking the features")
+        for archive in archives:
+            checksums = compare_checksum(archive, out / CHECKSUM)
+            bad |= extract_features(archive, out, progress).bad
+            replace_file(out / CHECKSUM, (json.dumps(checksums, indent=2) + "\n").encode())
+        return _check(out, ids, bad, progress)
 
 
 def _check(

@@ -7,29 +7,41 @@ it came.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
 import os
-import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import Final, NamedTuple, TypedDict
 
 import numpy as np
 from tqdm import tqdm
 
 from cmpie_lite.data.annotations import SplitAnnotations
 from cmpie_lite.data.llp_names import feature_name
-from cmpie_lite.data.store import CHUNK, FEATURES, LABELS, Rows, rows_within, split_bytes, split_header
+from cmpie_lite.data.store import (
+    CHUNK,
+    FEATURES,
+    LABELS,
+    SPLITS,
+    Rows,
+    rows_within,
+    split_bytes,
+    split_header,
+)
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import FRAMES_PER_SEGMENT
-from cmpie_lite.support.files import whole_file
+from cmpie_lite.support.files import cannot_write, sweep, whole_file
 from cmpie_lite.support.reading import read_text
 from cmpie_lite.support.typed import conform, load_json
 from data_fetch.layout import TENSORS, check_feature, read_feature
+
+SUFFIXES: Final = ("safetensors", "part", "json")  # of a split that is packed: finished, begun, what is known
 
 
 class BadFile(NamedTuple):
@@ -100,7 +112,7 @@ def complete(job: Job, feats: Path, staging: Path, progress: bool) -> tuple[Job,
         DataError: no video is left, or a feature file was damaged since it was looked at.
         OSError: the file cannot be written; what there is of it is kept.
     """
-    done, part, state = (staging / f"{job.name}.{suffix}" for suffix in ("safetensors", "part", "json"))
+    done, part, state = (staging / f"{job.name}.{suffix}" for suffix in SUFFIXES)
     not_finite: list[BadFile] = []
     try:
         saved = load_json(read_text(state))
@@ -109,6 +121,9 @@ def complete(job: Job, feats: Path, staging: Path, progress: bool) -> tuple[Job,
         not_finite = [BadFile(**row) for row in saved["not_finite"]] if resumed else []
     except (OSError, ValueError):
         resumed = False
+    for path in (done, part):
+        if path.is_dir() and not path.is_symlink():
+            raise cannot_write(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
     odd = any(path.is_symlink() or (path.exists() and not path.is_file()) for path in (done, part))
     if not resumed or odd:  # a link would be written through, a pipe waited for
         done.unlink(missing_ok=True)
@@ -126,9 +141,19 @@ def complete(job: Job, feats: Path, staging: Path, progress: bool) -> tuple[Job,
             return job, negative
         done.unlink()
         job, not_finite = job.without(found), not_finite + found
-    shutil.rmtree(staging)
+    clear(staging)
     first = f"{job.bad[0].file}: {job.bad[0].reason}" if job.bad else "it has no ids"
     raise DataError(f"No video of {job.name} has features that can be used; first reason: {first}.")
+
+
+def clear(staging: Path) -> None:
+    """Remove what packing has left in its folder; what is not its own stays there."""
+    sweep(staging)
+    for name in SPLITS:
+        for suffix in SUFFIXES:
+            (staging / f"{name}.{suffix}").unlink(missing_ok=True)
+    with suppress(OSError):
+        staging.rmdir()
 
 
 def _fill(part: Path, job: Job, feats: Path, progress: bool) -> None:

@@ -11,7 +11,6 @@ later run completes it; a second run that comes at the same time is refused.
 from __future__ import annotations
 
 import math
-import shutil
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,12 +20,12 @@ from typing import Final, Literal
 from cmpie_lite.data.annotations import Annotations
 from cmpie_lite.data.llp_names import feature_name
 from cmpie_lite.data.store import FEATURES, SPLITS, check_source
-from cmpie_lite.data.store_files import install
+from cmpie_lite.data.store_files import MANIFEST, install
 from cmpie_lite.errors import DataError, WriteError
-from cmpie_lite.support.files import alone_in
+from cmpie_lite.support.files import alone_in, check_writable
 from cmpie_lite.support.text import user_path
 from data_fetch.layout import LAYOUT, SOURCE_FILE, misnamed, read_origin
-from data_fetch.pack.split import BadFile, complete, plan
+from data_fetch.pack.split import BadFile, clear, complete, plan
 from data_fetch.tables import require_space, write_rows
 
 MISSING: Final = "missing.csv"
@@ -97,18 +96,18 @@ def pack(
         source = "LLP" if said is None else said
     check_source(source)
     staging = out_dir / ".packing"
-    if staging.is_symlink():
-        raise DataError(
-            f"{staging} is a link to another place, expected a folder of ours. Move it elsewhere."
-        )
+    if staging.is_symlink() or (staging.exists() and not staging.is_dir()):
+        what = "a link to another place" if staging.is_symlink() else "a file or a pipe"
+        raise DataError(f"{staging} is {what}, expected a folder of ours. Move it elsewhere.")
     jobs = [plan(name, getattr(annotations, name), feats) for name in SPLITS]
     if on_missing == "error":
         _refuse([row for job in jobs for row in job.bad], misnamed(feats))
     negative: list[str] = []
     try:
-        kept = sum(path.stat().st_size for path in staging.glob("*"))
+        kept = sum(path.lstat().st_size for path in staging.glob("*"))
         require_space(out_dir, VIDEO_BYTES * sum(len(job.ids) for job in jobs) - kept, "the store")
         with alone_in(out_dir):
+            check_writable(out_dir, MANIFEST, MISSING)
             staging.mkdir(exist_ok=True)
             for i, job in enumerate(jobs):
                 jobs[i], found = complete(job, feats, staging, progress)
@@ -118,17 +117,18 @@ def pack(
                 write_rows(out_dir / MISSING, BadFile._fields, [row._asdict() for row in bad])
             else:
                 if bad:  # what could only be seen in the values
-                    shutil.rmtree(staging)
+                    clear(staging)
                 _refuse(bad)
                 (out_dir / MISSING).unlink(missing_ok=True)
             counts = {job.name: len(job.ids) for job in jobs}
             creation = {"annotations": annotations.version, "left_out": len({row.id for row in bad})}
             digest = install(staging, out_dir, source, creation, counts)
-            shutil.rmtree(staging)
+            clear(staging)
     except (OSError, WriteError) as error:
+        where = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise DataError(
-            f"Cannot pack to {out_dir}: {str(error).removesuffix('.')}. What is packed so far is kept: mend "
-            "that and run again."
+            f"Cannot pack to {out_dir}: {where.removesuffix('.')}. What is packed so far is kept: mend that "
+            "and run again."
         ) from error
     users = defaultdict(list)
     for job in jobs:

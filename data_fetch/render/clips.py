@@ -29,7 +29,7 @@ from cmpie_lite.data.llp_names import (
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASS_INDEX, NUM_SEGMENTS, SEGMENT_SECONDS
 from cmpie_lite.support.extras import need
-from cmpie_lite.support.files import sweep, whole_file
+from cmpie_lite.support.files import one_at_a_time, sweep, whole_file
 from data_fetch.layout import SOURCE_FILE, claim
 from data_fetch.render import pictures
 from data_fetch.render.companions import poster_time, write_companions
@@ -92,13 +92,14 @@ def render_set(
     videos = out / "videos"
     kind = "rendered clips" if look == "shapes" else f"rendered clips with {look}"
     made = f"{kind} of seed {seed}, {size} x {size} pixels, {float(fps)} frames per second"
-    claim(videos / SOURCE_FILE, made, occupied=any(videos.glob("[!.]*.mp4")))
-    _write_annotations(out / "annotations", scenes)
-    for video, scene in tqdm(everything.items(), desc="render", unit="clip", disable=not progress):
-        path = videos / f"{feature_name(video)}.mp4"
-        if not path.is_file():
-            render_clip(path, scene, size=size, fps=fps, seed=seed, look=look)
-    sweep(videos, out / "annotations")
+    with one_at_a_time(out):  # the six files of annotations are of one command
+        claim(videos / SOURCE_FILE, made, occupied=any(videos.glob("[!.]*.mp4")))
+        _write_annotations(out / "annotations", scenes)
+        for video, scene in tqdm(everything.items(), desc="render", unit="clip", disable=not progress):
+            path = videos / f"{feature_name(video)}.mp4"
+            if not path.is_file():
+                render_clip(path, scene, size=size, fps=fps, seed=seed, look=look)
+        sweep(videos, out / "annotations")
     return everything
 
 
