@@ -23,6 +23,7 @@ from cmpie_lite.experiments.run_many import GridError
 from cmpie_lite.experiments.words import assignments, parser
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.files import check_writable
+from cmpie_lite.support.reading import told
 from cmpie_lite.support.streams import keep_streams, run_to_the_last_word
 from cmpie_lite.support.text import clipped, printable
 from cmpie_lite.training.loop import load_model
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except (ValueError, OSError, GridError) as error:
-        print(printable(f"cmpie_lite {options.command}: {clipped(str(error))}"), file=sys.stderr)
+        print(printable(f"cmpie_lite {options.command}: {clipped(told(error))}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cmpie_lite.support.start  # noqa: F401 - first: before torch is loaded
 from cmpie_lite.data.llp_names import VIDEO_ID
+from cmpie_lite.support.reading import told
 from cmpie_lite.support.streams import Words, keep_streams, path_word, run_to_the_last_word
 from data_fetch.commands import (
     run_annotations,
@@ -152,7 +153,7 @@ def _run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except (ValueError, OSError) as error:  # ValueError: all of this project's own
-        show(f"error: {error}", sys.stderr)
+        show(f"error: {told(error)}", sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)

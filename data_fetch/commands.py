@@ -152,7 +152,7 @@ def _chosen(given: Sequence[Path], ids: Sequence[str] | None) -> tuple[list[Path
         if not path.is_dir():
             chosen.append(path)
             continue
-        inside = sorted(path.glob("[!.]*"))
+        inside = sorted(file for file in path.iterdir() if not file.name.startswith("."))
         videos = [file for file in inside if file.suffix.lower() in VIDEO_SUFFIXES and not file.is_dir()]
         chosen += [file for file in videos if not wanted or video_id(file) in wanted]
         known = {*videos, *(file.with_suffix(kind) for file in videos for kind in (".vtt", ".png"))}

@@ -13,10 +13,10 @@ from typing import BinaryIO, Final
 import numpy as np
 
 from cmpie_lite.data.llp_names import VIDEO_ID
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import DataError, ReadError
 from cmpie_lite.labels import AUDIO_DIM, FRAMES_PER_SEGMENT, NUM_SEGMENTS, VISUAL_2D_DIM, VISUAL_3D_DIM
 from cmpie_lite.support.files import replace_file, taking_turns
-from cmpie_lite.support.reading import read_text
+from cmpie_lite.support.reading import cannot_read, read_text
 from cmpie_lite.support.text import shown
 
 # The folders of the authors' feature files: the shape of one video's array; the tensor that it becomes.
@@ -31,8 +31,14 @@ SOURCE_FILE: Final = "source.txt"  # beside the folders: whose features they are
 
 
 def feature_files(folder: Path) -> Iterator[Path]:
-    """The .npy files of the layout below `folder`, hidden ones left out."""
-    return (path for kind in LAYOUT for path in (folder / kind).glob("[!.]*.npy"))
+    """The .npy files of the layout below `folder`, hidden ones left out.
+
+    Raises:
+        OSError: a folder of the layout cannot be read.
+    """
+    folders = (folder / kind for kind in LAYOUT if (folder / kind).is_dir())
+    files = (path for inside in folders for path in inside.iterdir())  # glob would take it for empty
+    return (path for path in files if path.suffix == ".npy" and not path.name.startswith("."))
 
 
 def misnamed(folder: Path) -> Path | None:
@@ -46,6 +52,7 @@ def check_feature(path: Path, kind: str) -> os.stat_result:
 
     Raises:
         DataError: missing, not a .npy file, truncated, wrong shape or dtype. The message is the reason only.
+        ReadError: it is there and cannot be read.
     """
     with _opened(path, kind) as (file, _):
         return os.fstat(file.fileno())
@@ -55,7 +62,7 @@ def read_feature(path: Path, kind: str) -> np.ndarray:
     """Read a feature file of `kind`: float32 of the shape in `LAYOUT`, values as they are.
 
     Raises:
-        DataError: as `check_feature`.
+        DataError, ReadError: as `check_feature`.
     """
     shape = LAYOUT[kind]
     with _opened(path, kind) as (file, fortran):
@@ -69,7 +76,7 @@ def array_fault(path: Path, kind: str) -> str | None:
     """What is wrong with a feature file (missing, shape, dtype, truncated, not finite), or None."""
     try:
         values = read_feature(path, kind)
-    except DataError as error:
+    except (DataError, ReadError) as error:
         return str(error)
     broken = int((~np.isfinite(values)).sum())
     return f"{broken} values are not finite" if broken else None
@@ -86,7 +93,7 @@ def _opened(path: Path, kind: str) -> Iterator[tuple[BinaryIO, bool]]:
     except FileNotFoundError:
         raise DataError("missing") from None
     except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror or error})") from error
+        raise cannot_read(path, error) from error
 
 
 def _read_header(file: BinaryIO, expected: tuple[int, ...]) -> bool:

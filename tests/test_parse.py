@@ -137,5 +137,5 @@ def test_no_two_videos_and_no_two_starts_share_a_folder(tmp_path: Path) -> None:
     assert all(len(folder.name.encode()) < 240 and folder.name.isprintable() for folder in folders)
     assert events_folder(tmp_path, videos[0]).name == f"clip-{hashlib.sha256(bytes([0])).hexdigest()[:8]}"
     assert events_folder(tmp_path, videos[0], 12.25).name.endswith(",start=12.25")
-    with pytest.raises(DataError, match=r"none\.mp4: cannot be read"):
+    with pytest.raises(DataError, match=r"none\.mp4: no such file"):
         events_folder(tmp_path, tmp_path / "none.mp4")

@@ -17,6 +17,7 @@ from cmpie_lite.labels import MODALITIES
 from cmpie_lite.support.devices import DEVICES, is_device_name
 from cmpie_lite.support.fields import check_fields, require, spell_out_paths
 from cmpie_lite.support.files import file_hash, replace_file, taking_turns
+from cmpie_lite.support.reading import cannot_read
 from cmpie_lite.support.text import file_stem
 
 EVENTS = ("events.csv", "events.json")
@@ -101,12 +102,14 @@ def events_folder(base: Path, video: Path, start: float = 0.0) -> Path:
     The digest is of the file's content, so that two files of one name do not meet, nor do two starts.
 
     Raises:
-        DataError: the video cannot be read.
+        DataError: there is no such video. ReadError: it cannot be read.
     """
     try:
         content = file_hash(video)
+    except FileNotFoundError as error:
+        raise DataError(f"{video}: no such file. Give the path of a video file.") from error
     except OSError as error:
-        raise DataError(f"{video}: cannot be read ({error.strerror}).") from error
+        raise cannot_read(video, error) from error
     return base / (f"{file_stem(video)}-{content[:8]}" + (f",start={start:g}" if start else ""))
 
 

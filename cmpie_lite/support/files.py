@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
+from os.path import exists, isdir, isfile, islink, lexists  # these say no where they may not look
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -151,7 +152,7 @@ def check_writable(folder: Path, *names: str) -> None:
 
 def cannot_write(path: Path, error: OSError) -> WriteError:
     """What to say, and what to advise, where the system refuses to write a file."""
-    here = next(p for p in (path.absolute().parent, *path.absolute().parents) if p.exists())
+    here = next(p for p in path.absolute().parents if exists(p))
     free = shutil.disk_usage(here).free / 1e6
     if stands := obstacle(path):
         return WriteError(f"{path}: cannot be written: {stands}. Move it, or choose another folder.")
@@ -164,14 +165,14 @@ def cannot_write(path: Path, error: OSError) -> WriteError:
 
 def obstacle(path: Path) -> str:
     """What stands in the place of a file, or of a folder above it; empty where nothing does."""
-    if path.name in (LOCK, TURN, WORK) and path.is_symlink():
+    if path.name in (LOCK, TURN, WORK) and islink(path):
         return "it is a link, expected a file of ours"
-    if path.exists() and not path.is_file():
-        return f"it is a {'folder' if path.is_dir() else 'pipe or a device'}, expected a file"
-    above = next(p for p in path.absolute().parents if p.exists() or p.is_symlink())
-    if above.is_dir():
+    if exists(path) and not isfile(path):
+        return f"it is a {'folder' if isdir(path) else 'pipe or a device'}, expected a file"
+    above = next(p for p in path.absolute().parents if lexists(p))
+    if isdir(above):
         return ""
-    return f"{above} is a {'file or a pipe' if above.exists() else 'link to nothing'}, expected a folder"
+    return f"{above} is a {'file or a pipe' if exists(above) else 'link to nothing'}, expected a folder"
 
 
 def file_hash(path: Path) -> str:

@@ -118,6 +118,14 @@ def check_size(path: Path, size: int, largest: int) -> None:
         raise DataError(f"{path} has more than {largest} bytes, expected at most that: it is another file")
 
 
+def told(error: Exception) -> str:
+    """An error in words; of one that the system has raised, the file and what it says of it."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return str(error)
+    what = f"{error.filename} cannot be read or written ({error.strerror})"
+    return f"{what}; nothing is known of its content. Mend the access to it, and run again."
+
+
 def cannot_read(path: Path, error: OSError) -> ReadError:
     """What to say where the system does not give a file's content."""
     return ReadError(

@@ -16,6 +16,7 @@ import numpy as np
 from cmpie_lite.data.llp_names import VIDEO_ID, feature_name
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.files import file_hash, replace_file, taking_turns, whole_file
+from cmpie_lite.support.reading import cannot_read
 from cmpie_lite.support.text import file_stem
 from data_fetch.extract.video import VideoFeatures
 from data_fetch.layout import LAYOUT, check_feature, read_origin
@@ -40,14 +41,14 @@ def content_of(path: Path) -> str:
     """The sha256 of a video file.
 
     Raises:
-        DataError: there is no such file, or it cannot be read.
+        DataError: there is no such file. ReadError: it cannot be read.
     """
     try:
         if not path.is_file():
             raise DataError(f"{path}: no such file. Give the path of a video file.")
         return file_hash(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise cannot_read(path, error) from error
 
 
 def feature_paths(out: Path, name: str) -> dict[str, Path]:
@@ -56,7 +57,11 @@ def feature_paths(out: Path, name: str) -> dict[str, Path]:
 
 
 def is_done(out: Path, name: str) -> bool:
-    """Whether all three arrays of a video are there, each with as many values as it must have."""
+    """Whether all three arrays of a video are there, each with as many values as it must have.
+
+    Raises:
+        ReadError: one is there and cannot be read.
+    """
     try:
         for folder, path in feature_paths(out, name).items():
             check_feature(path, folder)

@@ -78,10 +78,12 @@ def _begin(path: Path, out: Path) -> tuple[dict[str, str], str | None]:
     try:
         content = content_of(path)
         check_maker(out, name, path, content)
-    except (DataError, ReadError) as error:
+        if is_done(out, name):
+            return row | {"notes": made_of(out, name)[1]}, None
+    except DataError as error:
         return row | {"status": "refused", "notes": str(error)}, None
-    if is_done(out, name):
-        return row | {"notes": made_of(out, name)[1]}, None
+    except ReadError as error:
+        return row | {"status": "failed", "notes": str(error)}, None
     return row, content
 
 
@@ -141,7 +143,7 @@ def extract_many(
     occupied = any(feature_files(out))
     claim(out / SOURCE_FILE, recipe.describe(source), occupied=occupied, also=[without])
     known = {row["id"]: row for row in read_rows(out / MANIFEST, COLUMNS)}
-    there = {path: is_done(out, name) for path, name in zip(videos, names, strict=True)}
+    there = {path: _seems_done(out, name) for path, name in zip(videos, names, strict=True)}
     todo = [path for path in videos if not there[path]]
     rows: dict[str, dict[str, str]] = {}
     try:
@@ -157,7 +159,7 @@ def extract_many(
             bar = tqdm(total=len(videos), desc="extract", unit="video", disable=not progress)
             with bar:
                 for path, row in chain(looked_at, outcomes):
-                    if row["status"] == "failed" and is_done(out, row["id"]):  # lost after its last array
+                    if row["status"] == "failed" and _seems_done(out, row["id"]):  # lost after its last array
                         row = extract_one(path, out, recipe)
                     again = there[path] and known.get(row["id"], {}).get("status") == row["status"] == "ok"
                     rows[row["id"]] = known[row["id"]] if again else row  # with the notes of the first time
@@ -167,6 +169,14 @@ def extract_many(
             merge_rows(out / MANIFEST, COLUMNS, rows)
     sweep(out, out / MADE_OF, *(out / folder for folder in LAYOUT))
     return [rows[name] for name in names]
+
+
+def _seems_done(out: Path, name: str) -> bool:
+    """As `is_done`, false where that cannot be known."""
+    try:
+        return is_done(out, name)
+    except ReadError:
+        return False
 
 
 def _here(
