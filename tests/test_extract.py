@@ -108,7 +108,7 @@ def test_layout_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     [
         ({"seed": -1}, r"seed = -1, expected 0 to 2\*\*63"),
         ({"seed": 2**63}, "seed = 9223372036854775808"),
-        ({"batch_size": 0}, "batch_size = 0, expected at least one frame"),
+        ({"batch_size": 0}, "batch_size = 0, expected 1 to 10000 frames"),
         ({"start": -0.5}, "start = -0.5, expected seconds >= 0"),
         ({"start": float("nan")}, "start = nan"),
         ({"threads": -1}, "threads = -1"),

@@ -131,8 +131,8 @@ def test_rows_cut_anywhere_go_on(
 
 
 @pytest.mark.parametrize(
-    ("nth", "left"),  # each split's stamp goes to the disk, then its file
-    [(3, ("val", "test")), (4, ("test",))],
+    ("nth", "left"),  # a trial, then each split: its stamp goes to the disk, then its file
+    [(4, ("val", "test")), (5, ("test",))],
 )
 def test_full_disk_keeps_the_old_store_and_what_is_packed(
     feats: Path, annotations: Annotations, monkeypatch: pytest.MonkeyPatch, nth: int, left: tuple[str, ...]

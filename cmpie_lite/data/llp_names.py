@@ -19,6 +19,7 @@ DENSE_COLUMNS: Final = ("filename", "onset", "offset", "event_labels")
 YOUTUBE_ID: Final = r"[A-Za-z0-9_-]{11}"
 SECONDS: Final = r"[0-9]+(?:\.[0-9]+)?"
 LONGEST: Final = 3600.0  # seconds from start to end
+LATEST: Final = 1e6  # second of a video at which a stretch of it may begin: eleven days
 VIDEO_ID: Final = re.compile(rf"({YOUTUBE_ID})(?:_({SECONDS})_({SECONDS}))?")
 
 

@@ -39,7 +39,7 @@ from cmpie_lite.results.reports import about, caution, changes, make_report
 from cmpie_lite.results.score_tables import behaviour_table, interval_table, score_table
 from cmpie_lite.support.fields import require, spell_out_paths
 from cmpie_lite.support.files import check_writable
-from cmpie_lite.systems.rows import configs, controls, systems_of
+from cmpie_lite.systems.rows import SYSTEMS, configs, controls, systems_of
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class GridSettings(RunSettings):
         good = isinstance(self.systems, list | tuple) and all(type(s) is str for s in self.systems)
         different = bool(good and self.systems) and len(set(self.systems)) == len(self.systems)
         require(self, "systems", different, "a list of different systems, such as ['han', 'cmpie']")
+        require(self, "systems", set(self.systems) <= set(SYSTEMS), "some of " + ", ".join(SYSTEMS))
         require(self, "workers", self.workers >= 0, "an integer >= 0")
         self.jobs()
 
@@ -97,7 +98,10 @@ def table_report(
         DataError: a stored report of something else, or data that cannot be had. GridError: runs that failed.
     """
     if settings.stored:
-        return stored_report(Path(settings.stored), table)
+        try:
+            return stored_report(Path(settings.stored), table)
+        except DataError as error:
+            raise DataError(f"stored: {error}") from error
     names, listed = list(settings.systems), systems_of(table)
     require(settings, "systems", set(names) <= set(listed), f"some of Table {table}: {', '.join(listed)}")
     require(settings, "systems", "han" in names and len(names) > 1, "'han' and at least one more to compare")

@@ -12,7 +12,7 @@ from cmpie_lite.data.llp_sim_config import SimConfig
 from cmpie_lite.experiments.grid import GridSettings
 from cmpie_lite.experiments.readings import reading_jobs
 from cmpie_lite.experiments.settings import Settings
-from cmpie_lite.support.fields import override, require
+from cmpie_lite.support.fields import override, require, require_whole
 
 
 def levels_of(knob: str, base: SimConfig) -> dict[str, dict[str, Any]]:
@@ -64,7 +64,7 @@ class ControlledSettings(GridSettings):
             require(self, name, good and len(set(value)) == len(value), "a list of different words")
         require(self, "study", bool(self.study), "at least one knob")
         require(self, "study", set(self.study) <= set(QUESTIONS), f"some of {', '.join(QUESTIONS)}")
-        require(self, "test_videos", self.test_videos >= 1, "an integer >= 1")
+        require_whole(self, "test_videos", 1, 10**7 - 1)
         require(self, "dataset", self.dataset != "llp", "'sim': knobs are LLP-sim's")
         require(self, "systems", {"han", "cmpie"} <= set(self.systems), "'han' and 'cmpie' at least")
         self.rows()

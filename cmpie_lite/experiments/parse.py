@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from cmpie_lite.data.llp_names import LATEST
 from cmpie_lite.decoding import THRESHOLD, Predictions, decode
 from cmpie_lite.errors import DataError
 from cmpie_lite.events import class_index, roll_to_events
@@ -41,7 +42,7 @@ class ParseSettings:
         spell_out_paths(self, "video", "run_dir", "output_dir")
         require(self, "video", not self.video or Path(self.video).is_file(), "a video file, or '' for none")
         require(self, "run_dir", not self.run_dir or Path(self.run_dir).exists(), "a run's folder, or ''")
-        require(self, "start", 0.0 <= self.start < float("inf"), "seconds >= 0")
+        require(self, "start", 0.0 <= self.start <= LATEST, f"seconds >= 0 and <= {LATEST:g}")
         require(self, "threshold", 0.0 <= self.threshold <= 1.0, "a probability in [0, 1]")
         require(self, "device", is_device_name(self.device), DEVICES)
 

@@ -16,7 +16,7 @@ from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.data.store_files import MANIFEST, open_store
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.support.devices import DEVICES, is_device_name
-from cmpie_lite.support.fields import check_fields, override, require, spell_out_paths
+from cmpie_lite.support.fields import as_told_of, check_fields, override, require, spell_out_paths
 from cmpie_lite.support.names import did_you_mean
 from cmpie_lite.support.text import shown
 from cmpie_lite.support.typed import load_json
@@ -72,7 +72,8 @@ class RunSettings:
         Raises:
             ConfigError: a knob is no field of SimConfig, or has an impossible value.
         """
-        return override(SIZES[self.preset], self.knobs)
+        with as_told_of("knobs"):
+            return override(SIZES[self.preset], self.knobs)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ class Settings(RunSettings):
                     f"{did_you_mean(name, ours)} Fields: {', '.join(sorted(ours))}."
                 )
         mine = {f.name for f in fields(base)}
-        return override(base, {name: value for name, value in self.overrides.items() if name in mine})
+        with as_told_of("overrides"):
+            return override(base, {name: value for name, value in self.overrides.items() if name in mine})
 
     def recipe(self, seed: int) -> TrainConfig:
         """The system's recipe with epochs, precision, seed and the overrides that are its fields.
@@ -130,7 +132,9 @@ class Settings(RunSettings):
         for name in named.keys() & self.overrides.keys():
             place = "seeds" if name == "seed" else name
             raise ConfigError(f"overrides: set {name!r} through the setting {place!r} instead.")
-        return override(base, named | {name: x for name, x in self.overrides.items() if name in ours})
+        base = override(base, named)
+        with as_told_of("overrides"):
+            return override(base, {name: x for name, x in self.overrides.items() if name in ours})
 
 
 def notebook_parameters(variables: Mapping[str, Any]) -> dict[str, Any]:

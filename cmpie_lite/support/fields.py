@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, Literal, get_args, get_origin
 
 from cmpie_lite.errors import ConfigError
@@ -26,6 +27,15 @@ def require(config: Any, name: str, holds: bool, expected: str) -> None:
 def require_whole(config: Any, name: str, low: int, high: int) -> None:
     """Raise `ConfigError` unless a field is an integer from low to high."""
     require(config, name, low <= getattr(config, name) <= high, f"an integer >= {low} and <= {high}")
+
+
+@contextmanager
+def as_told_of(name: str) -> Iterator[None]:
+    """Let a `ConfigError` from inside the block begin with the setting that a reader has given."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
 
 
 def check_fields(config: Any) -> None:
@@ -52,8 +62,8 @@ def spell_out_paths(config: Any, *names: str) -> None:
     """
     for name in names:
         if value := getattr(config, name):
-            require(config, name, "\0" not in value, "a path")
-            object.__setattr__(config, name, str(user_path(value)))
+            with as_told_of(name):
+                object.__setattr__(config, name, str(user_path(value)))
 
 
 def small(value: Any) -> bool:

@@ -34,11 +34,12 @@ def user_path(text: str | Path) -> Path:
     """A path as a person writes it, `~` for the home folder: a shell leaves that alone in `--out=~/llp`.
 
     Raises:
-        ConfigError: it is empty, or holds a NUL, which no path may.
+        ConfigError: it is empty, holds a NUL, or a name longer than any file's: no path.
     """
-    if str(text) == "" or "\0" in str(text):
-        raise ConfigError(f"{str(text)!r} is no path, expected one such as data/llp or ~/llp.")
-    return Path(os.path.expanduser(text))
+    path = os.path.expanduser(text)
+    if not str(text) or "\0" in path or any(len(os.fsencode(part)) > 255 for part in Path(path).parts):
+        raise ConfigError(f"{shown(str(text))} is no path, expected one such as data/llp or ~/llp.")
+    return Path(path)
 
 
 def file_stem(path: Path | str, longest: int = 200) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from cmpie_lite.data.llp_names import LATEST
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.devices import DEVICES, is_device_name
 from cmpie_lite.support.extras import need
@@ -36,8 +37,8 @@ class ExtractionRecipe:
     def __post_init__(self) -> None:
         for name, holds, expected in (
             ("seed", 0 <= self.seed < 2**63, "0 to 2**63 - 1"),
-            ("start", 0 <= self.start < float("inf"), "seconds >= 0"),
-            ("batch_size", self.batch_size >= 1, "at least one frame"),
+            ("start", 0 <= self.start <= LATEST, f"seconds >= 0 and <= {LATEST:g}"),
+            ("batch_size", 1 <= self.batch_size <= 10_000, "1 to 10000 frames"),
             ("device", is_device_name(self.device), DEVICES),
             ("threads", self.threads >= 0, "0 or more"),
             ("precision", self.precision in PRECISIONS, "one of " + ", ".join(PRECISIONS)),

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cmpie_lite.data.llp_names import LATEST
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import FRAMES_PER_SEGMENT
 from cmpie_lite.support.text import user_path
@@ -95,8 +96,8 @@ def read_clip(path: Path, start: float = 0.0, silent_audio: bool = False) -> Cli
     Raises:
         DataError: as `extract_video`.
     """
-    if not (0.0 <= start < float("inf")):
-        raise DataError(f"start = {start!r}, expected seconds >= 0.")
+    if not 0.0 <= start <= LATEST:
+        raise DataError(f"start = {start!r}, expected seconds >= 0 and <= {LATEST:g}.")
     notes: list[str] = []
     waveform = read_waveform(path, start, notes)
     if waveform is None:

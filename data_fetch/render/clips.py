@@ -150,10 +150,16 @@ def render_clip(
 
 
 def _check_numbers(size: int, fps: float, seconds: float, seed: int) -> None:
-    if not 16 <= size <= LARGEST or size % 2 or not 1 <= fps <= 240 or not 0 < seconds <= 3600 or seed < 0:
+    if (
+        not 16 <= size <= LARGEST
+        or size % 2
+        or not 1 <= fps <= 240
+        or not 0 < seconds <= 3600
+        or not 0 <= seed < 2**63
+    ):
         raise DataError(
             f"size = {size}, fps = {fps}, seconds = {seconds}, seed = {seed}: expected an even size of 16 "
-            f"to {LARGEST} pixels, 1 to 240 frames per second, at most an hour, and a seed >= 0."
+            f"to {LARGEST} pixels, 1 to 240 frames per second, at most an hour, and a seed of 0 to 2**63 - 1."
         )
 
 
