@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 import torch
+from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from cmpie_lite.errors import DataError
 from data_fetch.extract.decode import NUM_SAMPLES, read_waveform
+from data_fetch.extract.media import upright
 from data_fetch.extract.video import IMAGENET, KINETICS, crop, normalize, read_clip, squash
 from tests.video_files import by_hand, number_of, numbered, shown, tone, write_video
 
@@ -212,3 +215,25 @@ def test_matroska_tracks_may_end_apart(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mkv", frames, 8.0, sound=tone(10), codec="ffv1")
     notes = read_clip(path).notes
     assert notes == ("video ends 6.00 s after the start: filled up to 10 s with the last frame repeated",)
+
+
+@pytest.mark.parametrize("kind", ["yuv420p", "yuv411p"])
+def test_interlaced_frames_are_converted_whole(tmp_path: Path, kind: str) -> None:
+    """As `ffmpeg` does it: by fields, colours would come from rows further off (yuv411p has one for each)."""
+    rng = np.random.default_rng(0)
+    frame = av.VideoFrame(32, 32, kind)
+    for plane in frame.planes:
+        plane.update(rng.integers(16, 235, plane.buffer_size, dtype=np.uint8).tobytes())
+    frame.pts = 0
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=32, height=32, format=frame.format, time_base=Fraction(1, 25))
+    marked, sink = graph.add("setfield", "tff"), graph.add("buffersink")
+    source.link_to(marked)
+    marked.link_to(sink)
+    graph.configure()
+    source.push(frame)
+    interlaced = sink.pull()
+    assert interlaced.interlaced_frame
+    assert not frame.interlaced_frame
+    images = [np.asarray(upright(tmp_path, each, VideoReformatter())) for each in (interlaced, frame)]
+    assert np.array_equal(*images)

@@ -59,7 +59,10 @@ def fails(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         ("extract VIDEOS --out OUT --weights tiny --device cuda:77", "'cuda:77' cannot be used"),
         ("features --from BROKEN --out OUT", "not a whole zip or tar archive"),
         ("extract BINARY --out OUT --weights tiny --workers 0", "Expected one line of text"),
-        ("extract VIDEOS --out BROKEN/feats --weights tiny --workers 0", "ot a directory"),
+        (
+            "extract VIDEOS --out BROKEN/feats --weights tiny --workers 0",
+            "a file or a pipe, expected a folder",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_line(

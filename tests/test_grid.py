@@ -44,7 +44,7 @@ from tests.making import TINY
         ({"systems": "[1]"}, "GridSettings.systems = [1], expected a list of different systems"),
         ({"overrides": {1: 2}}, "overrides = {1: 2}, expected names and values"),
         ({"epochs": "5"}, "GridSettings.epochs = '5', expected a value of type int"),
-        ({"systems": ["hann"]}, "Settings.model = 'hann', expected one of"),
+        ({"systems": ["hann"]}, "GridSettings.systems = ['hann'], expected some of"),
         ({"systems": ["han", "han"]}, "a list of different systems"),
         ({"systems": []}, "a list of different systems"),
         ({"workers": -1}, "GridSettings.workers = -1"),

@@ -65,7 +65,7 @@ def test_zip_links_bombs_and_locks_are_refused(tmp_path: Path) -> None:
     for data, message in [
         (buffer.getvalue(), r"\(link\) leads out"),
         (bomb, "unpacks to 50000000 bytes"),
-        (bytes(locked), "not a whole zip .*encrypted"),
+        (bytes(locked), "cannot be unpacked here .*encrypted.* Unpack it yourself"),
         (liar, "not a whole zip|refused"),
         (make_zip({"holiday/photo.jpg": b"x"}), "no vggish/ID.npy"),
     ]:
@@ -73,3 +73,41 @@ def test_zip_links_bombs_and_locks_are_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=message):
             extract_features(tmp_path / "a.zip", tmp_path / "out", progress=False)
         assert not list(tmp_path.rglob("*.npy"))
+
+
+@pytest.mark.parametrize("second", ["feats/vggish/aaaaaaaaaaa.npy", "more/vggish/aaaaaaaaaaa_10_20.npy"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_different_arrays_of_one_name_are_refused(tmp_path: Path, second: str) -> None:
+    """Whichever was taken, the other would be lost; a repetition loses nothing. So it stays."""
+    for seed, message in ((0, ""), (1, "two different arrays for vggish/aaaaaaaaaaa.npy, the second")):
+        buffer, out = io.BytesIO(make_zip(members())), tmp_path / f"out{seed}"
+        with zipfile.ZipFile(buffer, "a") as bundle:
+            bundle.writestr(second, array("vggish", seed))
+        (tmp_path / "a.zip").write_bytes(buffer.getvalue())
+        for _ in range(2):
+            if message:
+                with pytest.raises(DataError, match=message):
+                    extract_features(tmp_path / "a.zip", out, progress=False)
+            else:
+                found = extract_features(tmp_path / "a.zip", out, progress=False)
+                assert found.written + found.kept == len(members())
+                assert found.bad == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"7z\xbc\xaf\x27\x1c", "begins as a 7z archive does.*Unpack it with a program for such files"),
+        (b"Rar!\x1a\x07\x01\x00", "begins as a rar archive does"),
+        (b"<!doctype html><title>Google Drive", "begins as a web page does.*Did all of it come"),
+        (make_zip(members())[:-3000], "begins as a zip archive does.*Did all of it come"),
+        (make_tar(members())[:-3000], "not a whole zip or tar archive"),
+        (b"", "not a whole zip or tar archive"),
+    ],
+    ids=["7z", "rar", "page", "cut zip", "cut tar.gz", "nothing"],
+)
+def test_what_else_came_is_said_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "feats.zip").write_bytes(content)
+    with pytest.raises(DataError, match=message) as error:
+        extract_features(tmp_path / "feats.zip", tmp_path / "out", progress=False)
+    assert "\n" not in str(error.value)

@@ -236,6 +236,20 @@ class Resampler:
         return pieces + (self.inner.resample(frame) if self.inner else [])
 
 
+def _progressive(frame: Any) -> Any:
+    """A frame without the mark of interlacing, which libswscale would heed and ffmpeg does not."""
+    import av
+
+    if not frame.interlaced_frame:
+        return frame
+    try:
+        plain = av.VideoFrame.from_ndarray(frame.to_ndarray(), format=frame.format.name)
+    except ValueError:  # a format that PyAV has no array of
+        return frame
+    plain.colorspace, plain.color_range = frame.colorspace, frame.color_range
+    return plain
+
+
 def upright(path: Path, frame: Any, reformatter: Any) -> Image:
     """RGB image, mirrored and turned as the file's display matrix asks (to the nearest quarter turn).
 
@@ -249,7 +263,7 @@ def upright(path: Path, frame: Any, reformatter: Any) -> Image:
 
     if frame.width * frame.height > MAX_PIXELS:
         raise DataError(f"{path}: frames of {frame.width}x{frame.height} pixels, expected at most 8192x8192.")
-    image = reformatter.reformat(frame, format="rgb24").to_image()
+    image = reformatter.reformat(_progressive(frame), format="rgb24").to_image()
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return image

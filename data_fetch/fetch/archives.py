@@ -31,6 +31,13 @@ from data_fetch.sources import FEATURES_BYTES
 MEMBER_BYTES: Final = 2**20  # the largest array, 80 x 2048 float32, has 655488 bytes with its header
 MAX_MEMBERS: Final = 100_000  # LLP has 3 x 11849
 MAX_OTHER_BYTES: Final = 4 * FEATURES_BYTES  # of a member that is skipped
+ENCRYPTED: Final = 1  # among a zip member's flags
+UNPACKED_ELSEWHERE: Final = {
+    b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a rar archive", b"\x28\xb5\x2f\xfd": "a zstd archive",
+}  # fmt: skip
+OTHERS: Final = UNPACKED_ELSEWHERE | {  # the first bytes of files that are no archive, or not all of one
+    b"<": "a web page", b"\x93NUMPY": "a single array", b"PK": "a zip archive", b"\x1f\x8b": "a gzip file",
+}  # fmt: skip
 ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 # feats.zip.001, feats.z01, feats.part2.rar, feats.tar.gz.aa
 PART_NAME: Final = re.compile(r"\.((?:z|part)?\d{1,3}|a[a-z])(?:\.rar)?$")
@@ -70,6 +77,7 @@ def extract_features(archive: Path, out: Path, progress: bool = True) -> Extract
     """
     written = kept = ignored = 0
     bad: dict[tuple[str, str], str] = {}
+    seen: set[tuple[str, str]] = set()  # in this archive
     with _open(archive) as members:
         if isinstance(members, list):  # a zip archive lists its members: look at all before writing any
             for count, member in enumerate(members, start=1):
@@ -81,15 +89,22 @@ def extract_features(archive: Path, out: Path, progress: bool = True) -> Extract
                 ignored += member.kind == "file"
                 continue
             folder, name = place
-            path = out / folder / f"{name}.npy"
+            path, again = out / folder / f"{name}.npy", place in seen
+            seen.add(place)
             if path.is_file():
-                kept += 1
+                if again and path.read_bytes() != _content(member):
+                    raise DataError(
+                        f"{archive} holds two different arrays for {folder}/{name}.npy, the second "
+                        f"{shown(member.name)}: which is meant? Unpack it yourself, and give the folder."
+                    )
+                kept += not again
                 continue
             try:
                 _write_checked(member, folder, path)
                 written += 1
+                bad.pop(place, None)
             except _BadArray as error:
-                bad[folder, name] = str(error)
+                bad[place] = str(error)
     sweep(*(out / folder for folder in LAYOUT))
     if not (written or kept or bad):
         raise DataError(
@@ -102,11 +117,16 @@ class _BadArray(Exception):
     """An array that is not what its folder asks for; the message is the reason."""
 
 
-def _write_checked(member: Member, folder: str, path: Path) -> None:
+def _content(member: Member) -> bytes:
     with member.read() as source:
         content = source.read(MEMBER_BYTES + 1)  # whatever its header says
     if len(content) > MEMBER_BYTES:
         raise DataError(f"{shown(member.name)}: more than {MEMBER_BYTES} bytes, refused.")
+    return content
+
+
+def _write_checked(member: Member, folder: str, path: Path) -> None:
+    content = _content(member)
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
         reason = array_fault(temporary, folder)
@@ -157,6 +177,8 @@ def _open(archive: Path) -> Iterator[Iterable[Member]]:
     try:
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as bundle:
+                if any(info.flag_bits & ENCRYPTED for info in bundle.infolist()):
+                    raise NotImplementedError("it is encrypted")
                 yield [_zip_member(bundle, info) for info in bundle.infolist()]
         else:
             with tarfile.open(archive) as tape:
@@ -171,23 +193,34 @@ def _open(archive: Path) -> Iterator[Iterable[Member]]:
                 f"{archive}: cannot be read ({error.strerror}). Mend that and run again."
             ) from error
         raise _damaged(archive, error) from error
+    except NotImplementedError as error:
+        raise DataError(
+            f"{archive}: cannot be unpacked here ({error}). Unpack it yourself, and give the folder."
+        ) from error
     except (
         *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
-        *(ValueError, NotImplementedError, RuntimeError, LookupError, ArithmeticError),
+        *(ValueError, RuntimeError, LookupError, ArithmeticError),
     ) as error:
         raise _damaged(archive, error) from error
 
 
 def _damaged(archive: Path, error: Exception) -> DataError:
     """What to say of a file that is no archive; of what may be a part of one, how to join the parts."""
+    with archive.open("rb") as file:
+        head = file.read(8)
+    other = next((name for magic, name in OTHERS.items() if head.startswith(magic)), "")
     part = PART_NAME.search(archive.name)
-    advice = (
-        f"It seems to be part {part[1]} of several: join them in their order (cat PART1 PART2 ... > WHOLE) "
-        "and give the whole."
-        if part
-        else "Did all of it come? Fetch it again, under another name."
-    )
-    reason = str(error) or type(error).__name__
+    advice = "Did all of it come? Fetch it again, under another name."
+    if part:
+        advice = (
+            f"It seems to be part {part[1]} of several: join them in their order "
+            "(cat PART1 PART2 ... > WHOLE) and give the whole."
+        )
+    elif other in UNPACKED_ELSEWHERE.values():
+        advice = "Unpack it with a program for such files, and give the folder."
+    reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
+    if other and reason.startswith("file could not be opened"):
+        reason = f"it begins as {other} does"
     return DataError(f"{archive}: not a whole zip or tar archive ({reason[:200]}). {advice}")
 
 

@@ -81,6 +81,8 @@ def fetch_features(
         raise DataError(f"{out} holds features of {shown(other)}, not LLP's own. Choose another --out.")
     if absent := [path for path in sources if not path.is_file()]:
         raise DataError(f"{absent[0]}: no such archive. Give archives, or one folder, with --from.")
+    for archive in sources:  # what is none is refused before anything is done
+        unpacked_bytes(archive)
     bad: dict[tuple[str, str], str] = {}
     with one_at_a_time(out):  # two would go on with one half of a download, and write one record
         check_writable(out, CHECKSUM, MISSING)
