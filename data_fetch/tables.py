@@ -20,9 +20,14 @@ def require_space(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(existing).free
     if free < needed:
         raise DataError(
-            f"{folder}: {what} needs {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free. "
+            f"{folder}: {what} needs {in_words(needed)}, but only {in_words(free)} are free. "
             "Free some space, or choose another disk with --out."
         )
+
+
+def in_words(size: int) -> str:
+    """A number of bytes, as a person says it."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:

@@ -79,8 +79,8 @@ def test_the_command_line_trains_and_evaluates(
         (["parse", "nowhere.mp4", "--run-dir", "nowhere", "--start", "-1"], "start = -1"),
         (["parse", "nowhere.mp4", "--run-dir", "nowhere", "--weights", "x"], "'published', 'random', 'tiny'"),
         (["grid", "--table", "1", "--report", "/dev/null/x.json"], "/dev/null/.writable: cannot be written"),
-        (["grid", "--ambiguities", "--report", "/dev"], "/dev: cannot be written (Is a directory"),
-        (["controlled", "--report", "/dev"], "/dev: cannot be written (Is a directory"),
+        (["grid", "--ambiguities", "--report", "/dev"], "/dev: cannot be written: it is a folder"),
+        (["controlled", "--report", "/dev"], "/dev: cannot be written: it is a folder"),
     ],
 )
 def test_the_command_line_refuses_in_one_line(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shutil
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 
 from cmpie_lite.errors import WriteError
 from data_fetch.extract import videos as batch
+from data_fetch.extract.media import open_media
 from data_fetch.extract.video import (
     VideoFeatures,
 )
@@ -100,6 +102,26 @@ def test_an_array_that_was_emptied_is_made_again(clips: Path, tmp_path: Path, co
     path.write_bytes(path.read_bytes()[:-1] if content is None else content)
     assert extract_here(videos, tmp_path)[0]["status"] == "ok"
     assert arrays_of(tmp_path) == before
+
+
+def test_a_full_disk_is_said_to_be_full(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an array that is being written, and of a clip that is being cut: no fault of what is read."""
+    video, really = min((clips / "videos").glob("*.mp4")), Path.write_bytes
+
+    def write_bytes(path: Path, content: bytes) -> int:
+        if ".npy" in path.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return really(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write_bytes)
+        (row,) = extract_here([video], tmp_path)
+    assert row["status"] == "failed"
+    assert f"{video.stem}.npy: cannot be written (No space left on device" in row["notes"]
+    assert "Make room, and run again" in row["notes"]
+    assert extract_here([video], tmp_path)[0]["status"] == "ok"
+    with pytest.raises(OSError, match="No space left"), open_media(video):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_an_error_of_writing_costs_only_its_own_video(

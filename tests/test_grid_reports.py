@@ -151,7 +151,7 @@ def test_reports_lie_beside_the_runs_and_say_how_to_repeat_them(
     ("words", "message"),
     [
         (["--table", "2", "--epochs", "0"], "TrainConfig.epochs = 0"),
-        (["--table", "1", "--systems", "hann"], "Settings.model = 'hann'"),
+        (["--table", "1", "--systems", "hann"], "GridSettings.systems = ['hann']"),
         (["--table", "1", "--systems", "cmpie", "ave"], "'han' and at least one more"),
         (["--table", "1", "--systems", "han", "without_audio"], "some of Table 1: ave, avsdn"),
         (

@@ -64,7 +64,7 @@ def test_what_cannot_be_saved_or_scored_is_said_before_the_first_epoch(
         "cmpie_lite.training.loop.train_epoch", lambda *_: pytest.fail("an epoch was trained")
     )
     (tmp_path / "file").touch()
-    with pytest.raises(WriteError, match=r"cannot be written .*another folder"):
+    with pytest.raises(WriteError, match=r"cannot be written: .* expected a folder.*another folder"):
         train(SMALLEST, RECIPE, store, folder=tmp_path / "file" / "run")
     blind = FeatureStore(
         store.train, replace(store.val, dense_audio=None, dense_visual=None), store.test, source="planted"

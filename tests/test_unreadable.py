@@ -14,6 +14,7 @@ from cmpie_lite.data.annotations import Annotations
 from cmpie_lite.errors import ReadError
 from data_fetch.__main__ import main
 from data_fetch.extract.results import feature_paths
+from data_fetch.extract.video import read_clip
 from data_fetch.pack.store import pack
 from tests.making import files_of
 from tests.making_packs import all_ids, file_of, write_layout
@@ -77,6 +78,9 @@ def test_a_file_of_one_video_costs_that_video_alone(
     before = files_of(place / "out")
     with unreadable(place / name):
         assert main(extracted) == 1
+        if name.startswith("clips"):
+            with pytest.raises(ReadError, match=r"cannot be read \(Permission denied\)"):
+                read_clip(place / name)
     said = capsys.readouterr().out
     assert "1 failed, 1 ok" in said
     assert f"{place / name} cannot be read (Permission denied); nothing is known of its content" in said

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import DataError, ReadError
 from data_fetch.extract.recipe import ExtractionRecipe
 from data_fetch.extract.video import Clip, VideoFeatures, features_of, read_clip
 from data_fetch.extract.weights import Networks
@@ -20,7 +20,7 @@ from data_fetch.extract.weights import Networks
 DECODERS: Final = 8  # threads; one decodes about six videos per second
 TOGETHER: Final = 8  # videos that pass through the networks at once: 120 MB of frames
 
-Outcome = VideoFeatures | DataError
+Outcome = VideoFeatures | DataError | ReadError
 
 
 def extract_ahead(
@@ -61,7 +61,7 @@ def parsed_together(
     for path, future in group:
         try:
             clips[path] = future.result()
-        except DataError as error:
+        except (DataError, ReadError) as error:
             outcomes[path] = error
     if clips:
         found = features_of(list(clips.values()), networks, batch_size)

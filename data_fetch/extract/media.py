@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import DataError, ReadError, WriteError
 from cmpie_lite.support.extras import need
+from cmpie_lite.support.files import DISK_ERRORS
+from cmpie_lite.support.reading import opened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,12 +40,14 @@ def open_media(path: Path) -> Iterator[Any]:
 
     Raises:
         DataError: no such file, an empty one, a playlist, or one that cannot be decoded.
+        ReadError: it is there and cannot be read. OSError: a disk that is full, or fails.
     """
     av = need("av", "extract")
     if not path.is_file():
         raise DataError(f"{path}: no such file. Give the path of a video file.")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty (0 bytes). Fetch it again.")
+    with opened(path) as (_, status):
+        if status.st_size == 0:
+            raise DataError(f"{path}: the file is empty (0 bytes). Fetch it again.")
     try:
         options = {"protocol_whitelist": "file"}
         with av.open(str(path.resolve()), options=options) as container:
@@ -53,6 +57,8 @@ def open_media(path: Path) -> Iterator[Any]:
     except DataError:
         raise
     except (av.FFmpegError, OSError, ValueError, ArithmeticError, LookupError, RuntimeError) as error:
+        if isinstance(error, ReadError | WriteError) or getattr(error, "errno", None) in DISK_ERRORS:
+            raise
         raise DataError(
             f"{path}: cannot be decoded as video ({str(error) or type(error).__name__}). "
             "Is it a video file, and whole? Try to play it."

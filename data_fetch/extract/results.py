@@ -8,6 +8,7 @@ Two files may have one name, and so one id: what is done is known by its content
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from cmpie_lite.data.llp_names import VIDEO_ID, feature_name
 from cmpie_lite.errors import DataError
-from cmpie_lite.support.files import file_hash, replace_file, taking_turns, whole_file
+from cmpie_lite.support.files import file_hash, replace_file, taking_turns
 from cmpie_lite.support.reading import cannot_read
 from cmpie_lite.support.text import file_stem
 from data_fetch.extract.video import VideoFeatures
@@ -111,5 +112,6 @@ def write_features(out: Path, name: str, features: VideoFeatures, path: Path, co
         text = f"{content}\n{'; '.join(features.notes)}".strip()
         replace_file(out / MADE_OF / f"{name}.txt", f"{text}\n".encode())
         for place, array in zip(feature_paths(out, name).values(), arrays, strict=True):
-            with whole_file(place) as temporary, temporary.open("wb") as file:
-                np.save(file, array.astype(np.float32, copy=False))
+            file = io.BytesIO()  # numpy's own writing to a file does not say that a disk is full
+            np.save(file, array.astype(np.float32, copy=False))
+            replace_file(place, file.getvalue())

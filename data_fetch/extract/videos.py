@@ -90,7 +90,7 @@ def _begin(path: Path, out: Path) -> tuple[dict[str, str], str | None]:
 def _end(row: dict[str, str], out: Path, path: Path, content: str, outcome: Outcome) -> dict[str, str]:
     """Write what was extracted, or say why there is nothing."""
     try:
-        if isinstance(outcome, DataError):
+        if isinstance(outcome, DataError | ReadError):
             raise outcome
         write_features(out, row["id"], outcome, path, content)
     except DataError as error:
@@ -186,7 +186,7 @@ def _here(
     for path in videos:
         try:
             yield path, extract_one(path, out, recipe)
-        except (WriteError, OSError) as error:
+        except (ReadError, WriteError, OSError) as error:
             yield path, _failure(path, error)
 
 
@@ -201,7 +201,7 @@ def _ahead(
         row, content = begun[path]
         try:
             yield path, _end(row, out, path, content or "", outcome)
-        except (WriteError, OSError) as error:
+        except (ReadError, WriteError, OSError) as error:
             yield path, _failure(path, error)
 
 
