@@ -47,6 +47,15 @@ def test_every_option_that_is_a_path_is_looked_at() -> None:
     }
 
 
+@pytest.mark.parametrize("words", [["train", "--epochs=--"], ["evaluate", "run", "--threshold=--"]])
+def test_two_dashes_are_no_value(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """argparse gives an empty list for them, which then fails wherever it is first looked at."""
+    for top, one in ((parser(), words), (fetch._parser(), ["render", "--seed=--"])):
+        with pytest.raises(SystemExit):
+            top.parse_args(one)
+        assert "expected a value, not --" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("action", PATHS, ids=lambda action: action.dest)
 def test_a_path_on_the_command_line(action: argparse.Action, home: Path) -> None:
     assert callable(action.type)

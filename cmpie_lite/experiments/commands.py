@@ -33,6 +33,7 @@ def run_train(options: argparse.Namespace) -> int:
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Score a trained model on a split, beside the trivial references."""
+    how = DecodeConfig(options.gate, options.threshold, options.threshold)  # now, not after the predictions
     model, facts = load_model(options.run_dir, options.device)
     settings = replace(DEFAULTS, dataset=options.dataset, data_dir=options.data_dir, preset=options.preset)
     store = open_data(settings)
@@ -43,7 +44,6 @@ def run_evaluate(options: argparse.Namespace) -> int:
     if split.dense_audio is None or split.dense_visual is None:
         raise DataError(f"the {options.split} split has no dense labels to score against.")
     predictions = predict(model, split)
-    how = DecodeConfig(options.gate, options.threshold, options.threshold)
     scores = {"model": score(predictions, split, how)}
     if options.protocols:
         scores |= {f"as {name}": x for name, x in score_by_protocol(predictions, split).items()}

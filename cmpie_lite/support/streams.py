@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.support.text import clipped, printable, user_path
@@ -15,6 +15,13 @@ from cmpie_lite.support.text import clipped, printable, user_path
 
 class Words(argparse.ArgumentParser):
     """A command line whose errors neither steer a terminal nor repeat all of what was given."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, which takes `--seed=--` for an option without a value, and gives an empty list."""
+        for word in sys.argv[1:] if args is None else args:
+            if word.startswith("-") and word.endswith("=--"):
+                self.error(f"argument {word.removesuffix('=--')}: expected a value, not --")
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """End with argparse's message, fit to be printed and cut where it is too long."""
