@@ -72,7 +72,8 @@ def run_parse(options: argparse.Namespace) -> int:
     ParseSettings(**{name: getattr(options, name) for name in names})
     device = check_device(options.device)
     model, facts = load_model(options.run_dir, device)
-    folder = events_folder(options.output_dir, options.video, options.start)
+    how = [facts, options.weights, options.threshold]
+    folder = events_folder(options.output_dir, options.video, options.start, how)
     check_writable(folder, *EVENTS)
     networks = load_networks(options.weights, device, folder=options.weights_dir)
     features = extract_video(options.video, networks, start=options.start, silent_audio=options.silent_audio)

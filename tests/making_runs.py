@@ -16,16 +16,16 @@ SMALLEST = override(ModelConfig(), TINY)
 RECIPE = TrainConfig(epochs=3, batch_size=16, learning_rate=1e-3)
 
 
-def untrained_run(folder: Path) -> Path:
+def untrained_run(folder: Path, seed: int = 1) -> Path:
     """A run's folder with the weights of a narrow HAN that has seen nothing, which says it read LLP-sim."""
     config = override(SYSTEMS["han"].config, {"dim": 8, "ffn_dim": 8})
     facts = {
         "config": config_to_facts(config),
-        "recipe": {},
+        "recipe": {"seed": seed},
         "parameters": "",
         "source": "LLP-sim",
         "data": "",
     }
     folder.mkdir()
-    write_checkpoint(folder / BEST, new_model(config, 1).state_dict(), facts)
+    write_checkpoint(folder / BEST, new_model(config, seed).state_dict(), facts)
     return folder

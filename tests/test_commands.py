@@ -114,10 +114,13 @@ def test_a_silent_video_is_parsed_when_told(tmp_path: Path, capsys: pytest.Captu
     assert main([*words, "--silent-audio"]) == 0
     out = capsys.readouterr().out
     assert "note: no audio track: taken as silence" in out
-    assert (events_folder(tmp_path / "out", clip) / "events.csv").is_file()
-    assert main([*words, "--silent-audio", "--start", "1.5"]) == 0  # beside the others, not over them
-    assert (events_folder(tmp_path / "out", clip, 1.5) / "events.csv").is_file()
-    assert len(list((tmp_path / "out").iterdir())) == 2
+    first = events_folder(tmp_path / "out", clip).name
+    (found,) = tmp_path.glob("out/*/events.csv")
+    assert found.parent.name.startswith(f"{first},by=")
+    other = untrained_run(tmp_path / "other", seed=2)
+    for more in (["--start", "1.5"], ["--threshold", "0.25"], ["--run-dir", str(other)]):
+        assert main([*words, "--silent-audio", *more]) == 0  # beside the others, not over them
+    assert len(list(tmp_path.glob("out/*/events.csv"))) == len(list((tmp_path / "out").iterdir())) == 4
     assert main([*words[:5], "published", *words[6:], "--silent-audio", "--weights-dir", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
 

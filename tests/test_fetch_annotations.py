@@ -59,8 +59,10 @@ def test_downloads_once(host: Host, tmp_path: Path, version: str, absent: set[st
     assert readable(tmp_path) == []
 
 
-def test_resumes_after_a_cut_and_replaces_a_damaged_file(host: Host, tmp_path: Path) -> None:
-    (tmp_path / "AVVP_train.csv").write_bytes(b"damaged")
+def test_resumes_after_a_cut_and_puts_another_file_aside(
+    host: Host, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "AVVP_train.csv").write_bytes(b"corrected by hand")
     path = f"/{COMMIT_2024}/data/AVVP_val_pd.csv"
     host.cuts[path] = [5]
     with serve(host):
@@ -68,6 +70,9 @@ def test_resumes_after_a_cut_and_replaces_a_damaged_file(host: Host, tmp_path: P
     assert [p for p, _ in host.log].count(path) == 2
     for name, (remote, _) in module.ANNOTATION_FILES.items():
         assert (tmp_path / name).read_bytes() == host.files[f"/{remote}"]
+    (aside,) = tmp_path.glob("AVVP_train.csv.*")
+    assert aside.read_bytes() == b"corrected by hand"
+    assert f"AVVP_train.csv is not the published file: it is kept as {aside.name}" in capsys.readouterr().err
 
 
 def test_follows_redirects_and_outlives_one_server_error(host: Host, tmp_path: Path) -> None:

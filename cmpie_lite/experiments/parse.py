@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -97,10 +99,11 @@ def event_table(predictions: Predictions, ids: tuple[str, ...], threshold: float
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def events_folder(base: Path, video: Path, start: float = 0.0) -> Path:
+def events_folder(base: Path, video: Path, start: float = 0.0, how: Any = None) -> Path:
     """Where below `base` the events of a video go: NAME-DIGEST, then the first second that is parsed.
 
-    The digest is of the file's content, so that two files of one name do not meet, nor do two starts.
+    The digest is of the file's content, so that two files of one name do not meet, nor do two starts. Nor do
+    two ways, where a value of JSON says `how` the events are found: by which run, at which threshold.
 
     Raises:
         DataError: there is no such video. ReadError: it cannot be read.
@@ -111,13 +114,17 @@ def events_folder(base: Path, video: Path, start: float = 0.0) -> Path:
         raise DataError(f"{video}: no such file. Give the path of a video file.") from error
     except OSError as error:
         raise cannot_read(video, error) from error
-    return base / (f"{file_stem(video)}-{content[:8]}" + (f",start={start:g}" if start else ""))
+    name = f"{file_stem(video)}-{content[:8]}" + (f",start={start:g}" if start else "")
+    if how is not None:
+        name += f",by={hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()[:8]}"
+    return base / name
 
 
 def write_events(folder: Path, table: pd.DataFrame) -> tuple[Path, Path]:
     """Write a table of events as `events.csv` and `events.json`, atomically; returns the two paths."""
-    csv, json = (folder / name for name in EVENTS)
+    rows, records = (folder / name for name in EVENTS)
     with taking_turns(folder):  # both are of one table
-        replace_file(csv, table.to_csv(index=False, float_format="%.4f").encode())
-        replace_file(json, (table.to_json(orient="records", indent=1, double_precision=4) + "\n").encode())
-    return csv, json
+        replace_file(rows, table.to_csv(index=False, float_format="%.4f").encode())
+        text = table.to_json(orient="records", indent=1, double_precision=4)
+        replace_file(records, f"{text}\n".encode())
+    return rows, records

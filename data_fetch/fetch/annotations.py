@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +11,7 @@ from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
 from cmpie_lite.support.files import file_hash, part_folder, replace_file, sweep
 from cmpie_lite.support.reading import LARGEST_TEXT
+from cmpie_lite.support.text import printable
 from data_fetch.sources import ANNOTATION_FILES, AUDIO_2020, AUDIO_2024, RAW_HOST
 
 VERSIONS: Final = ("2020", "2024", "both")
@@ -18,8 +21,8 @@ ATTEMPTS: Final = 3
 def fetch_annotations(out: Path, version: str = "both", base_url: str = RAW_HOST) -> list[Path]:
     """Download the annotation files that `out` lacks and return the paths of all.
 
-    A file that is there with the right checksum is not asked for again; one with a wrong checksum is
-    replaced. Both versions share every file but the dense audio labels.
+    A file that is there with the right checksum is not asked for again; one with another is put aside, which
+    is said: it may have been corrected by hand. Both versions share every file but the dense audio labels.
 
     Args:
         out: folder of the csv files.
@@ -53,9 +56,18 @@ def fetch_annotations(out: Path, version: str = "both", base_url: str = RAW_HOST
                     f"{files.get_url(path.name)}: {_reason(error)}. Run the command again later, or put the "
                     f"file into {out} yourself (sha256 {ANNOTATION_FILES[path.name][1]})."
                 ) from error
+            _keep(path)
             replace_file(path, Path(fetched).read_bytes())
     sweep(out)
     return paths
+
+
+def _keep(path: Path) -> None:
+    """Put a file aside that is not the published one: NAME, a dot, the first digits of its sha256."""
+    if path.is_file():
+        aside = path.with_name(f"{path.name}.{file_hash(path)[:8]}")
+        print(printable(f"{path} is not the published file: it is kept as {aside.name}"), file=sys.stderr)
+        os.replace(path, aside)
 
 
 def _is_whole(path: Path) -> bool:

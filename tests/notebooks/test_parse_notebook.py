@@ -55,7 +55,7 @@ def test_it_parses_a_readers_video_with_a_readers_run(tmp_path: Path) -> None:
     assert "note: video ends 3.00 s after the start" in text
     assert "DRAWING" not in text
     assert "five points above" not in text  # nothing was trained
-    (folder,) = (tmp_path / "out").glob("mine-*,start=1")
+    (folder,) = (tmp_path / "out").glob("mine-*,start=1,by=*")
     table = pd.read_csv(folder / "events.csv")
     assert tuple(table.columns) == COLUMNS
     assert len(table) == 50
