@@ -2,7 +2,7 @@
 
 `cmpie_lite.notebook.style` draws dark on white in shades of cividis. Ink becomes the page's own, white its
 background, and a shade has a light twin for a dark page; pictures within a figure (maps, frames) and the
-numbers on them stay as they are.
+numbers on them stay as they are. LLP's names of classes are words: Violin fiddle.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 
+from cmpie_lite.labels import CLASSES
 from cmpie_lite.notebook.style import DARK, INK, LIGHT, shades
 
 ON_DARK = (
@@ -26,6 +27,7 @@ UNWANTED = re.compile(
     r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", re.S
 )
 TAG = re.compile(r"<(?!/)[^>]*>")
+NAMES = re.compile("|".join(re.escape(name) for name in CLASSES if "_" in name))
 
 
 def twin(share: float) -> str:
@@ -38,7 +40,7 @@ def themed_colours() -> dict[str, str]:
     """Every colour that the book's figures use -> what it is in a page."""
     found = {
         to_hex(shade): twin(place / max(1, count - 1))
-        for count in range(1, 7)
+        for count in range(1, 13)
         for place, shade in enumerate(shades(count))
     }
     found |= {to_hex(DARK): ON_DARK[0], to_hex(LIGHT): ON_DARK[1]}
@@ -68,6 +70,8 @@ def inlined(svg: str, alt: str) -> str:
     svg = re.sub(r'\bid="', f'id="f{digest}-', svg)
     svg = re.sub(r"(url\(#|href=\"#)", rf"\1f{digest}-", svg)
     svg = TAG.sub(recoloured, svg)
+    svg = NAMES.sub(lambda name: name[0].replace("_", " "), svg)
     style = f"min-width: {NARROWEST * width:.0f}px; max-width: {WIDEST * width:.0f}px"
     head = f'<svg class="drawn" role="img" aria-label="{html.escape(alt)}" style="{style}"'
-    return re.sub(r'<svg(?: (?:width|height|version)="[^"]*"| xmlns(?::xlink)?="[^"]*")*', head, svg, count=1)
+    svg = re.sub(r'<svg(?: (?:width|height|version)="[^"]*"| xmlns(?::xlink)?="[^"]*")*', head, svg, count=1)
+    return f'<div class="drawing">{svg}</div>'

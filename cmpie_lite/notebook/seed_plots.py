@@ -16,7 +16,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cmpie_lite.metrics import SCORES
-from cmpie_lite.notebook.style import DARK, LIGHT, MODALITY_HATCHES, SMALLEST, ink_on, new_figure, title_above
+from cmpie_lite.notebook.style import (
+    DARK,
+    LIGHT,
+    MODALITY_HATCHES,
+    MODALITY_SHADES,
+    SMALLEST,
+    ink_on,
+    new_figure,
+    title_above,
+)
 from cmpie_lite.results.intervals import student_interval
 from cmpie_lite.results.pairing import check_comparable
 from cmpie_lite.results.published import published_scores
@@ -137,8 +146,9 @@ def duration_plot(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure
     """Recall of true events by duration, a panel per modality, with how many events stand behind each bar."""
     fig = new_figure(2.8)
     for ax, (name, table) in zip(fig.subplots(1, len(tables), sharey=True), tables.items(), strict=True):
-        bars = ax.bar(table.index, table["recall"].fillna(0), color=LIGHT, edgecolor=DARK, linewidth=0.6,
-                      hatch=MODALITY_HATCHES["visual" if "visual" in name else "audio"])  # fmt: skip
+        kind = "visual" if "visual" in name else "audio"
+        bars = ax.bar(table.index, table["recall"].fillna(0), color=MODALITY_SHADES[kind], edgecolor="white",
+                      linewidth=0.6, hatch=MODALITY_HATCHES[kind])  # fmt: skip
         ax.bar_label(bars, [str(n) for n in table["true"]], fontsize=SMALLEST, padding=1)
         ax.set_title(name)
         ax.set(xlabel="duration of the true event [s]", ylim=(0, 1.12), xticks=list(table.index))

@@ -44,6 +44,7 @@ NOT_RUN: Final = "**Not run here**: no report is stored; the command stands abov
 METRICS: Final = ("segment_type", "event_type")
 TITLE: Final = 44  # letters in a line of a panel's title
 AUC: Final = (0.4, 1.0)  # limits of its axis, chance and certainty among them
+ROUNDING: Final = 1e-6  # a measure that is nowhere larger is zero, and has no panel
 
 
 def study_source(report: Mapping[str, Any]) -> str:
@@ -201,7 +202,7 @@ def mechanism_plot(report: Mapping[str, Any], knob: str) -> Figure:
     rows = frame_of(report["runs"])
     rows = rows[rows.knob == knob]
     wanted = BEHAVIOUR | {name: text.split(" (")[0] for name, text in MEASURES.items()}
-    shown = [name for name in wanted if rows[name].notna().any()]
+    shown = [name for name in wanted if rows[name].astype(float).abs().max() > ROUNDING]
     figure = new_figure(0.6 + 2.1 * math.ceil(len(shown) / 2), WIDTH)
     panels = figure.subplots(math.ceil(len(shown) / 2), 2, squeeze=False).ravel()
     for axes, name in zip(panels, shown, strict=False):
@@ -211,6 +212,7 @@ def mechanism_plot(report: Mapping[str, Any], knob: str) -> Figure:
             axes.set_ylim(*AUC)
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
+    figure.supxlabel(knob, fontsize="medium")
     legend_outside(figure, panels[0], 3, BELOW)
     title_above(figure, study_source(report))
     return figure
