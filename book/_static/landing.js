@@ -71,7 +71,8 @@
     return { node, cells, draw, state };
   }
 
-  /** Painting by mouse, finger and keyboard: press and drag, arrows to move, space or Enter to change. */
+  /** Painting by mouse, finger and keyboard: press and drag, arrows to move, space or Enter to change.
+   * A finger paints where it is lifted or moved sideways, since it may have come to scroll. */
   function paintable(rows) {
     let brush = null, last = null;
     const set = (r, t, on) => { r.state[t] = on ? 1 : 0; r.draw(); };
@@ -80,9 +81,9 @@
       cell.addEventListener("pointerdown", (event) => {
         if (event.button) return;
         if (cell.hasPointerCapture?.(event.pointerId)) cell.releasePointerCapture(event.pointerId);
-        brush = { row: r, on: !r.state[t] };
-        set(r, t, brush.on);
+        brush = { row: r, on: !r.state[t], first: t };
         last = t;
+        if (event.pointerType !== "touch") set(r, t, brush.on);
       });
       cell.addEventListener("click", (event) => { // a pointer has painted already; detail 0 is the keyboard or a screen reader
         if (event.detail === 0) set(r, t, !r.state[t]);
@@ -103,11 +104,16 @@
       const under = document.elementFromPoint(event.clientX, event.clientY);
       if (!under || !brush.row.cells.includes(under)) return;
       const t = Number(under.dataset.t);
+      if (t === last) return;
       for (let i = Math.min(t, last); i <= Math.max(t, last); i += 1) brush.row.state[i] = brush.on ? 1 : 0; // a fast pointer skips seconds
       last = t;
       brush.row.draw();
     });
-    ["pointerup", "pointercancel"].forEach((name) => document.addEventListener(name, () => { brush = null; }));
+    document.addEventListener("pointerup", () => {
+      if (brush) set(brush.row, brush.first, brush.on);
+      brush = null;
+    });
+    document.addEventListener("pointercancel", () => { brush = null; });
   }
 
   /** A line over the tracks that follows the video; a second's cells are marked while it plays. */

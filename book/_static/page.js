@@ -23,7 +23,7 @@ document.addEventListener("DOMContentLoaded", () => {
       return [Object.assign(document.createElement("span"), { className: "whole", textContent: parts[0] })];
     }));
   };
-  all("article code .pre, article :is(h2, h3) > code").forEach((name) => { if (!name.children.length) breakable(name, LONG); });
+  all("article code .pre, article :is(h2, h3) > code").forEach((name) => { if (!name.children.length) breakable(name, name.closest("td, th") ? 20 : LONG); });
   all("article table.dataframe th").forEach((name) => { if (!name.children.length) breakable(name, 0); });
 
   // A formula keeps the signs that touch it: no line begins with the comma behind it, none ends with the bracket before it.

@@ -71,9 +71,33 @@
   const contrast = (colour) => (Math.max(light(colour), light(ground)) + 0.05) / (Math.min(light(colour), light(ground)) + 0.05);
   for (const shape of document.documentElement.dataset.theme === "dark" ? all("article svg.drawn path") : []) { // drawn for white
     const { fill, stroke } = getComputedStyle(shape);
+    if (fill === "none" && stroke.startsWith("rgb(") && contrast(stroke) < VISIBLE) problems.push(`a line of a figure hardly differs from the page: ${stroke} on ${ground}`);
     if (!fill.startsWith("rgb(") || fill === ground || contrast(fill) >= VISIBLE || (stroke.startsWith("rgb") && contrast(stroke) >= VISIBLE)) continue;
     const { width, height } = shape.getBoundingClientRect();
     if (width * height > 20) problems.push(`a shape of a figure hardly differs from the page: ${fill} on ${ground}`);
+  }
+
+  // A wide window shows a chapter's code as it is written; no cell's words run into the next; a sign stays at its formula.
+  for (const code of innerWidth > WIDE ? all(".cell_input pre") : []) {
+    if (!code.checkVisibility()) continue;
+    const { lineHeight, fontSize, paddingTop, paddingBottom } = getComputedStyle(code), height = parseFloat(lineHeight) || 1.2 * parseFloat(fontSize);
+    const drawn = (code.scrollHeight - parseFloat(paddingTop) - parseFloat(paddingBottom)) / height, lines = code.textContent.trimEnd().split("\n").length;
+    if (drawn > lines + 0.7) problems.push(`a line of code goes on in the next: ${code.textContent.split("\n").sort((a, b) => b.length - a.length)[0].slice(0, 60)}`);
+  }
+  for (const cell of all("article :is(td, th)")) {
+    if (!cell.checkVisibility() || !cell.textContent.trim()) continue;
+    const range = new Range(), { left, right } = cell.getBoundingClientRect();
+    range.selectNodeContents(cell);
+    const words = range.getBoundingClientRect();
+    if (words.right > right + 1 || words.left < left - 1) problems.push("words run out of their cell: " + cell.textContent.trim().slice(0, 60));
+  }
+  for (const formula of all("article span.math")) {
+    const after = formula.nextSibling;
+    if (after?.nodeType !== 3 || !/^[,.;:)!?]/.test(after.data) || !formula.checkVisibility()) continue;
+    const range = new Range();
+    range.setStart(after, 0);
+    range.setEnd(after, 1);
+    if (range.getBoundingClientRect().top > formula.getBoundingClientRect().bottom) problems.push("a line begins with the sign behind a formula: " + formula.textContent.slice(0, 40));
   }
 
   // Names in headings break at a sign, not within a word; columns stay columns; buttons do not hide a clip.

@@ -10,7 +10,7 @@ from book.tools.browser import Browser
 DRAWN = "[...part.querySelectorAll('svg, .bars, output, table, .said')].map((n) => n.outerHTML).join()"
 ANSWERS = [
     ("[data-explorer]", "input[type=range]", ["End", "Home"], DRAWN),
-    ("[data-explorer], #live", ".cells", ["ArrowRight", "End"], "part.querySelector('.said').textContent"),
+    ("[data-explorer], #live", ".cells", ["ArrowRight", "End"], "[...part.querySelectorAll('.said')].map((n) => n.textContent).join()"),
     ("#live", "input[type=range]", ["End", "Home"], DRAWN),
     (".quiz", "li button", ["Enter"], "part.innerHTML"),
 ]

@@ -212,7 +212,8 @@ def mechanism_plot(report: Mapping[str, Any], knob: str) -> Figure:
             axes.set_ylim(*AUC)
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
-    figure.supxlabel(knob, fontsize="medium")
+    for axes in panels[: len(shown)][-2:]:
+        axes.set_xlabel(knob)
     legend_outside(figure, panels[0], 3, BELOW)
     title_above(figure, study_source(report))
     return figure

@@ -19,12 +19,12 @@ function livePage(root, stored) {
   const model = CMPIE.load(stored), world = CLIP.load(stored, CMPIE.nested), T = stored.segments;
   const seconds = Array.from({ length: T }, (_, t) => String(t));
   const state = { strength: [1, 1], noise: 1, threshold: 50, gate: true, switches: { ...CMPIE.ALL_ON }, map: 0, seed: 1 };
-  let output, pred;
+  let output, pred, painted = [], now, before = null; // what is reported now, and was before the last press of a key, button or finger
 
   // ---------- the parts of the page ----------
 
   const lesson = element("p", { class: "lesson" });
-  const clipPlace = element("div", { class: "clip" }), words = said(), scores = scoreTable([""]), gates = element("div", { class: "wide gates" });
+  const clipPlace = element("div", { class: "clip" }), words = said(), detail = said(), scores = scoreTable([""]), gates = element("div", { class: "wide gates" });
   const mapPlace = element("div"), mapWords = said(), mapBar = colourBar(1);
   const saGrid = cellGrid({ label: "The weights of SA", rows: KINDS, columns: seconds }), saWords = said();
   const mmilRows = ["time", "modality"].flatMap((axis) => KINDS.map((m) => `${axis}, ${m}`));
@@ -38,27 +38,37 @@ function livePage(root, stored) {
   const track = ({ c, m, mute }) => (mute === undefined ? seconds.map((_, t) => state.rolls[m][t][c]) : state.muted[mute]);
   function paint(row, t, value) {
     const place = rowsOf()[row];
+    painted = [row, t];
     if (place.mute === undefined) state.rolls[place.m][t][place.c] = value;
     else state.muted[place.mute][t] = value;
     update();
   }
 
-  /** Drag over a row to paint: the first cell says whether seconds are set or cleared. */
+  /** Drag over a row to paint: the first cell says whether seconds are set or cleared. A finger paints where it is lifted or
+   * moved sideways, since it may have come to scroll. */
   function paintable(grid) {
     let brush = null;
+    const begin = () => { if (brush && !brush.begun) { brush.begun = true; paint(brush.row, brush.first, brush.value); } };
     const place = (event) => document.elementFromPoint(event.clientX, event.clientY)?.closest(".clip .cell")?.id.split("-").slice(-2).map(Number);
     grid.node.addEventListener("pointerdown", (event) => {
       const to = place(event);
       if (!to || event.button) return;
-      brush = { row: to[0], value: 1 - track(rowsOf()[to[0]])[to[1]] };
+      brush = { row: to[0], first: to[1], last: to[1], value: 1 - track(rowsOf()[to[0]])[to[1]], begun: false };
       grid.select(...to);
-      paint(...to, brush.value);
+      if (event.pointerType !== "touch") begin();
     });
     grid.node.addEventListener("pointermove", (event) => {
       const to = brush && place(event);
-      if (to && to[0] === brush.row && track(rowsOf()[to[0]])[to[1]] !== brush.value) paint(...to, brush.value);
+      if (!to || to[0] !== brush.row || to[1] === brush.last) return;
+      begin();
+      const step = Math.sign(to[1] - brush.last); // a fast pointer skips seconds
+      while (brush.last !== to[1]) {
+        brush.last += step;
+        if (track(rowsOf()[brush.row])[brush.last] !== brush.value) paint(brush.row, brush.last, brush.value);
+      }
     });
-    for (const end of ["pointerup", "pointercancel", "pointerleave"]) grid.node.addEventListener(end, () => { brush = null; });
+    grid.node.addEventListener("pointerup", () => { begin(); brush = null; });
+    for (const end of ["pointercancel", "pointerleave"]) grid.node.addEventListener(end, () => { brush = null; });
   }
 
   function layOutClip() {
@@ -101,26 +111,45 @@ function livePage(root, stored) {
     output = CMPIE.parse(model, CLIP.features(world, clip), state.switches);
     const at = state.threshold / 100, open = output.video.map((p) => !state.gate || p >= at);
     pred = [0, 1].map((m) => output.segments.map((pair) => Array.from(pair[m], (p, c) => open[c] && p >= at)));
+    now = { pred, segments: output.segments, events: eventsOf(true), scores: scoreVideo(...pred, ...state.rolls) };
     drawClip();
     drawMap();
     drawWeights();
     root.dataset.milliseconds = (performance.now() - start).toFixed(1);
   }
 
+  /** The reported events in words, of the chosen classes or of all others. */
+  const eventsOf = (chosen) => VERBS.flatMap((verb, m) => stored.classes.flatMap((name, c) => (state.classes.includes(c) === chosen
+    ? runs(column(pred[m], c)).map(([a, b]) => `${name} ${verb} ${a}–${b} s`) : [])));
+
+  /** What the last change did to the report, in words. */
+  function change() {
+    if (!before) return "Change something: here stands what it did. Point at a second for its probability.";
+    const come = now.events.filter((one) => !before.events.includes(one)), gone = before.events.filter((one) => !now.events.includes(one));
+    const moves = now.segments.flatMap((pair, t) => pair.flatMap((row, m) => state.classes.map((c) => Math.abs(row[c] - before.segments[t][m][c]))));
+    const score = (name, key) => [before, now].map((one) => (100 * one.scores[key]).toFixed(1)).filter((x, n, both) => !n || x !== both[0]);
+    const points = [["Segment Type", "segment_type"], ["event Type", "event_type"]].map(([name, key]) => [name, score(name, key)]);
+    const told = points.filter(([, values]) => values.length > 1).map(([name, [from, to]]) => `${name} ${from} → ${to}`).join(", ");
+    const parts = [come.length && `New: ${come.join("; ")}.`, gone.length && `Gone: ${gone.join("; ")}.`].filter(Boolean);
+    const most = Math.max(...moves).toFixed(2), still = most === "0.00" ? "and so do all probabilities" : `no probability of its classes moves by more than ${most}`;
+    if (!parts.length) parts.push(`The report stays the same, ${still}.`);
+    return [...parts, told && `${told[0].toUpperCase()}${told.slice(1)}.`].filter(Boolean).join(" ");
+  }
+
   function drawClip() {
     rowsOf().forEach((row, r) => {
       const truth = track(row).map(Boolean);
       clipGrid.cells[r].forEach((cell, t) => {
+        cell.toggleAttribute("data-changed", Boolean(before) && row.mute === undefined && pred[row.m][t][row.c] !== before.pred[row.m][t][row.c]);
         if (row.mute === undefined) markCell(cell, KINDS[row.m], column(pred[row.m], row.c), truth, t);
         else cell.textContent = truth[t] ? "off" : "";
         cell.setAttribute("aria-label", `${row.name}, second ${t}: ${truth[t] ? "painted" : "empty"}`);
       });
     });
-    scores.set([scoreVideo(...pred, ...state.rolls)]);
-    const events = (m, chosen) => stored.classes.flatMap((name, c) => (state.classes.includes(c) === chosen
-      ? runs(column(pred[m], c)).map(([a, b]) => `${name} ${VERBS[m]} ${a}–${b} s`) : []));
-    const found = [...events(0, true), ...events(1, true)], other = [...events(0, false), ...events(1, false)];
-    words.textContent = `Parsed: ${found.join("; ") || "nothing of these classes"}.${other.length ? ` Other classes: ${other.join("; ")}.` : ""}`;
+    scores.set([now.scores]);
+    const other = eventsOf(false);
+    words.textContent = `Parsed: ${now.events.join("; ") || "nothing of these classes"}.${other.length ? ` Other classes: ${other.join("; ")}.` : ""}`;
+    detail.textContent = change();
     const head = element("tr", {}, element("td"), ...["audio", "visual", "clip", "gate"].map((name) => element("th", { scope: "col" }, name)));
     const at = state.threshold / 100, rows = state.classes.map((c) => element("tr", {}, element("th", { scope: "row" }, stored.classes[c]),
       ...[output.audio[c], output.visual[c], output.video[c]].map((p) => element("td", {}, p.toFixed(2))),
@@ -130,9 +159,10 @@ function livePage(root, stored) {
 
   function explain(r, t) {
     const row = rowsOf()[r];
-    if (row.mute !== undefined) return;
+    if (row.mute !== undefined || (painted[0] === r && painted[1] === t)) return; // what painting it did is being told
+    painted = [];
     const p = output.segments[t][row.m][row.c], whole = output.video[row.c];
-    words.textContent = `${row.name}, second ${t}: probability ${p.toFixed(2)}, of the clip ${whole.toFixed(2)}. ` +
+    detail.textContent = `${row.name}, second ${t}: probability ${p.toFixed(2)}, of the clip ${whole.toFixed(2)}. ` +
       `${pred[row.m][t][row.c] ? "Parsed" : "Not parsed"}; ${state.rolls[row.m][t][row.c] ? "painted" : "not painted"}.`;
   }
 
@@ -211,6 +241,7 @@ function livePage(root, stored) {
     threshold.set(50);
     gateBox.set(true);
     for (const [key, box] of Object.entries(boxes)) box.set(state.switches[key]);
+    before = null;
     layOutClip();
     update();
   }
@@ -218,14 +249,15 @@ function livePage(root, stored) {
   const panel = (title, ...children) => element("section", { class: "panel", "aria-label": title }, element("p", { class: "title" }, title), ...children);
   root.replaceChildren(
     element("div", { class: "scenes", role: "group", "aria-label": "Scenes" }, ...sceneButtons), lesson,
-    panel("The clip", element("p", { class: "key" }, "Click or drag to paint what happens (outlined, below). What the parser reports is filled, above."),
-      clipPlace, words),
+    panel("The clip", element("p", { class: "key" }, "Click or drag to paint what happens (outlined, below). What the parser reports is filled, above; " +
+      "a frame marks what the last change brought or took."), clipPlace, words, detail),
     element("div", { class: "controls" }, element("div", {}, loud, bright, noise, threshold, again),
       element("div", {}, gateBox, ...Object.values(boxes))),
     element("div", { class: "two" }, panel("The ten scores of this clip", scores), panel("The gate", gates)),
     panel("Segment attention: one weight per second", scroller(saGrid.node), saWords),
     panel("Attention: who reads whom", mapChooser, mapPlace, mapBar, mapWords),
     panel("MMIL: which seconds count for the clip", mmilChooser, scroller(mmilGrid.node)));
+  for (const name of ["pointerdown", "keydown"]) root.addEventListener(name, () => { before = now; }, { capture: true });
   show(SCENES[0]);
   root.dataset.drawn = "yes";
   return { state, update, show };
