@@ -87,8 +87,10 @@ def test_a_figure_takes_its_pages_colours_and_keeps_those_of_a_map() -> None:
     axes.bar(["0"], [1.0], color=DARK)
     axes.text(0, 0.5, "on a map", color="white")
     svg = figures.inlined(figure._repr_svg_(), 'a bar & "one" number')
-    assert svg.startswith('<svg class="drawn" role="img" aria-label="a bar &amp; &quot;one&quot; number"')
-    assert "width=" not in svg.split(">")[0]
+    assert svg.startswith(
+        '<div class="drawing"><svg class="drawn" role="img" aria-label="a bar &amp; &quot;one&quot; number"'
+    )
+    assert "width=" not in svg.split(">")[1]
     assert f"fill: light-dark({to_hex(DARK)}, {figures.ON_DARK[0]})" in svg
     assert "stroke: currentColor" in svg
     assert INK not in svg

@@ -90,11 +90,11 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const boxes = "pre, .wide, div.math, div.math mjx-container, article figure:not(:has(> .drawing)), .drawing, article .diagram, .cell_output > .output, .pst-scrollable-table-container";
 
-  // On a narrow screen a formula shrinks a little before it scrolls.
+  // On a narrow screen, and on paper, a formula shrinks a little before it scrolls.
   const fit = (box) => {
     box.style.fontSize = "";
-    const ratio = box.clientWidth / box.scrollWidth;
-    if (ratio < 1) box.style.fontSize = `${Math.max(0.78, ratio - 0.01) * parseFloat(getComputedStyle(box).fontSize)}px`;
+    const ratio = box.clientWidth / box.scrollWidth, least = matchMedia("print").matches ? 0.5 : 0.78; // paper does not scroll
+    if (ratio < 1) box.style.fontSize = `${Math.max(least, ratio - 0.01) * parseFloat(getComputedStyle(box).fontSize)}px`;
   };
 
   // Boxes that scroll sideways show it: they fade where more is, a line below says so (and one above, where the end is far

@@ -71,7 +71,7 @@
   const contrast = (colour) => (Math.max(light(colour), light(ground)) + 0.05) / (Math.min(light(colour), light(ground)) + 0.05);
   for (const shape of document.documentElement.dataset.theme === "dark" ? all("article svg.drawn path") : []) { // drawn for white
     const { fill, stroke } = getComputedStyle(shape);
-    if (fill === "none" && stroke.startsWith("rgb(") && contrast(stroke) < VISIBLE) problems.push(`a line of a figure hardly differs from the page: ${stroke} on ${ground}`);
+    if (fill === "none" && stroke.startsWith("rgb(") && stroke !== ground && contrast(stroke) < VISIBLE) problems.push(`a line of a figure hardly differs from the page: ${stroke} on ${ground}`);
     if (!fill.startsWith("rgb(") || fill === ground || contrast(fill) >= VISIBLE || (stroke.startsWith("rgb") && contrast(stroke) >= VISIBLE)) continue;
     const { width, height } = shape.getBoundingClientRect();
     if (width * height > 20) problems.push(`a shape of a figure hardly differs from the page: ${fill} on ${ground}`);
@@ -88,8 +88,8 @@
     if (!cell.checkVisibility() || !cell.textContent.trim()) continue;
     const range = new Range(), { left, right } = cell.getBoundingClientRect();
     range.selectNodeContents(cell);
-    const words = range.getBoundingClientRect();
-    if (words.right > right + 1 || words.left < left - 1) problems.push("words run out of their cell: " + cell.textContent.trim().slice(0, 60));
+    const formulas = [...cell.querySelectorAll("mjx-math")], parts = (formulas.length ? formulas : [range]).map((part) => part.getBoundingClientRect());
+    if (parts.some((part) => part.width && (part.right > right + 1 || part.left < left - 1))) problems.push("words run out of their cell: " + cell.textContent.trim().slice(0, 60));
   }
   for (const formula of all("article span.math")) {
     const after = formula.nextSibling;

@@ -10,7 +10,12 @@ from book.tools.browser import Browser
 DRAWN = "[...part.querySelectorAll('svg, .bars, output, table, .said')].map((n) => n.outerHTML).join()"
 ANSWERS = [
     ("[data-explorer]", "input[type=range]", ["End", "Home"], DRAWN),
-    ("[data-explorer], #live", ".cells", ["ArrowRight", "End"], "[...part.querySelectorAll('.said')].map((n) => n.textContent).join()"),
+    (
+        "[data-explorer], #live",
+        ".cells",
+        ["ArrowRight", "End"],
+        "[...part.querySelectorAll('.said')].map((n) => n.textContent).join()",
+    ),
     ("#live", "input[type=range]", ["End", "Home"], DRAWN),
     (".quiz", "li button", ["Enter"], "part.innerHTML"),
 ]
@@ -27,7 +32,13 @@ PAPER = """(() => { window.dispatchEvent(new Event('beforeprint')); const proble
         problems.push('a fold is empty on paper: ' + part.outerHTML.slice(0, 80)); } }
   for (const box of document.querySelectorAll('.explorer .control, article video, .scroll-hint'))
     if (box.checkVisibility()) problems.push('on paper: ' + box.outerHTML.slice(0, 80));
+  window.dispatchEvent(new Event('resize'));
+  for (const part of document.querySelectorAll('div.math mjx-math, article table'))
+    if (part.checkVisibility() &&
+        part.getBoundingClientRect().right > part.closest('article').getBoundingClientRect().right + 1)
+      problems.push('cut on paper: ' + part.textContent.trim().slice(0, 60));
   return problems; })()"""
+WIDTH = 680  # of A4 between its margins, in pixels
 
 
 def said_or_drawn(browser: Browser, part: str, state: str) -> Any:
@@ -87,8 +98,11 @@ def check_focus(browser: Browser, stops: int = 14) -> list[str]:
 
 
 def check_paper(browser: Browser) -> list[str]:
-    """What paper would show: every fold open and filled, nothing that only a screen can use."""
+    """What paper would show: every fold open and filled, nothing that only a screen can use, nothing cut."""
+    width, height = browser.evaluate("[innerWidth, innerHeight]")
     browser.send("Emulation.setEmulatedMedia", media="print")
+    browser.resize(WIDTH, height)
     problems = browser.evaluate(PAPER)
     browser.send("Emulation.setEmulatedMedia", media="")
+    browser.resize(width, height)
     return sorted(set(problems))

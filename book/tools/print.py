@@ -12,16 +12,20 @@ import sys
 from pathlib import Path
 
 from book.tools.browser import Browser
+from book.tools.check_use import WIDTH
 from book.tools.project import ROOT
 
-# All pictures are loaded; a link to a page of the site, which paper does not have, is none.
+# All pictures are loaded, what shrinks to fit does so in the width of the paper, and a link to a page of the
+# site, which paper does not have, is none.
 READY = """(async () => {
   window.dispatchEvent(new Event("beforeprint"));
+  document.querySelectorAll('p.caption[role="heading"]').forEach((part) => { part.removeAttribute("role"); });
   document.querySelectorAll('a[href]').forEach((link) => {
     const within = link.getAttribute("href").startsWith("#");
     if (link.protocol === "file:" && !within) link.removeAttribute("href"); });
   document.querySelectorAll("img").forEach((image) => { image.loading = "eager"; });
-  await Promise.all([...document.images].map((image) => image.decode().catch(() => null))); })()"""
+  await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));
+  window.dispatchEvent(new Event("resize")); })()"""
 
 
 def main() -> None:
@@ -38,7 +42,8 @@ def main() -> None:
     shutil.copy(folder / "book" / "intro.html", page)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with Browser() as browser:
-        browser.open(page.as_uri(), 1000, "light")
+        browser.open(page.as_uri(), WIDTH, "light")
+        browser.send("Emulation.setEmulatedMedia", media="print")
         browser.evaluate(READY)
         browser.pdf(args.out)
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
