@@ -132,7 +132,7 @@ function livePage(root, stored) {
     const told = points.filter(([, values]) => values.length > 1).map(([name, [from, to]]) => `${name} ${from} → ${to}`).join(", ");
     const parts = [come.length && `New: ${come.join("; ")}.`, gone.length && `Gone: ${gone.join("; ")}.`].filter(Boolean);
     const most = Math.max(...moves).toFixed(2), still = most === "0.00" ? "and so do all probabilities" : `no probability of its classes moves by more than ${most}`;
-    if (!parts.length) parts.push(`The report stays the same, ${still}.`);
+    if (!parts.length) parts.push(`The report stays the same${most === "0.00" ? "," : ";"} ${still}.`);
     return [...parts, told && `${told[0].toUpperCase()}${told.slice(1)}.`].filter(Boolean).join(" ");
   }
 
