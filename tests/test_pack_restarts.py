@@ -164,7 +164,7 @@ def test_disk_space_is_looked_at_before(
     feats: Path, annotations: Annotations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1_000_000})())
-    with pytest.raises(DataError, match=r"the store needs 0\.0 GB"):
+    with pytest.raises(DataError, match=r"the store needs 1\.1 MB, but only 1\.0 MB are free"):
         run(feats, annotations, feats.parent / "store")
     assert not (feats.parent / "store").exists()
 

@@ -11,6 +11,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from book.tools import register, reproduction, stored
+from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.findings import (
     FITTED,
     NEEDED,
@@ -22,7 +23,7 @@ from cmpie_lite.results.findings import (
     of_tagging,
 )
 from cmpie_lite.results.pairing import interval_of
-from cmpie_lite.results.published import printed_cells
+from cmpie_lite.results.published import printed_cells, published_scores
 from cmpie_lite.results.report_files import read_report, write_report
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import make_report
@@ -245,6 +246,32 @@ def test_what_chapters_say_of_table_2_is_what_is_stored() -> None:
     gates = behaviour.gate_videos.dropna()
     assert len(gates) == 5
     assert (gates > 0.02).all()  # SA's gate follows the clip
+
+
+def test_what_pages_say_of_table_1_is_what_is_stored() -> None:
+    """The sentences about CM-CS+HAN's profile and parts, and on how near the rows come to the paper's."""
+    results = ROOT / "book" / "results"
+    rows = frame_of(read_report(results / "table1.json")["intervals"])
+    rows = 100 * rows[rows.worse == "han"].set_index(["better", "metric"])["mean"]
+    cells = nbformat.read(ROOT / "notebooks" / "table1.ipynb", as_version=4).cells
+    said = " ".join("".join(cell.source for cell in cells if cell.cell_type == "markdown").split())
+    audio, visual = rows["cm_cs", "segment_audio"], rows["cm_cs", "segment_visual"]
+    assert f"ours is {audio:.1f} above and {-visual:.1f} below, on six seeds" in said
+    without = read_report(results / "cm_cs.json")["effects"]["stages"]["none"]
+    assert f"without its two stages is {without['mean']:.1f} points higher in segment Type@AV" in said
+    assert all(effect["mean"] > 0 for values in read_report(results / "cm_cs.json")["effects"].values()
+               for effect in values.values()), "no part helps"  # fmt: skip
+    paper = {name: row.percent() for name, row in published_scores(1).items()}
+    names = {"mm_pyramid_swapped": "MM-Pyramid", "cmpie": "CM-PIE", "ave": "AVE", "avsdn": "AVSDN",
+             "cm_cs": "CM-CS+HAN"}  # fmt: skip
+    away = {
+        ours: max(abs(rows[ours, m] - paper[row][m] + paper["HAN"][m]) for m in SCORES)
+        for ours, row in names.items()
+    }
+    page = " ".join((ROOT / "book" / "llp_sim.md").read_text().split())
+    assert f"within {away['mm_pyramid_swapped']:.1f} points of the published ones" in page
+    assert f"CM-PIE's lie within {away['cmpie']:.1f}." in page
+    assert f"are up to {away['ave']:.0f}, {away['avsdn']:.0f} and {away['cm_cs']:.0f} points away" in page
 
 
 @pytest.mark.parametrize("path", TABLE_NOTEBOOKS, ids=lambda path: path.stem)

@@ -153,11 +153,19 @@ def test_what_the_page_says_of_the_study_is_what_is_stored() -> None:
     assert f"costs {-100 * rows.loc[(*SA, 'corrupt', '0.4'), 'mean']:.1f}" in page
     told = study.summary(report)[1]
     assert told.count("corrupt") + told.count("signals") == 3, "SA is told at three levels, and no other"
-    projected = -100 * rows.loc[("cmpie cma_form=projected", "cmpie")]["mean"]
-    assert f"{projected.min():.1f} to {projected.max():.1f} points" in page
-    better = rows.loc[("cmpie sa_axis=global", "cmpie")]
-    assert (better.low > 0).sum() == 2
-    assert (better.high > 0).all()
+    once = frame_of(report["conditions"]).drop_duplicates("sha256")
+    levels = pd.MultiIndex.from_frame(once[["knob", "level"]])
+    assert len(levels) == 13
+    projected = rows.loc[("cmpie cma_form=projected", "cmpie")].loc[levels]
+    costs = -100 * projected["mean"][projected.high < 0]
+    assert len(costs) == 11
+    assert f"{costs.min():.1f} to {costs.max():.1f} points at eleven of 13 levels" in page
+    over_all = rows.loc[("cmpie sa_axis=global", "cmpie")].loc[levels]
+    brings = 100 * over_all["mean"][over_all.low > 0]
+    assert len(brings) == 5
+    assert f"{brings.min():.1f} to {brings.max():.1f}" in page
+    assert (projected.low < 0).all()
+    assert (over_all.high > 0).all(), "the other levels are undecided"
 
     runs = frame_of(report["runs"])
     spoilt = runs[(runs.knob == "corrupt") & (runs.level != "0.0")]
@@ -171,6 +179,10 @@ def test_what_the_page_says_of_the_study_is_what_is_stored() -> None:
     assert (noisy.timing_event < 0).all(), "every row would score higher with its classes in all seconds"
     assert f"+Seg Attention by {-100 * noisy.timing_event.segment_attention:.1f} points" in page
     assert f"CM-PIE by {-100 * noisy.timing_event.cmpie:.1f}." in page
+    most = runs[(runs.knob == "shared") & (runs.level == "0.9")].groupby("system").event_type.mean()
+    assert most.max() < 0.1, "no row finds much"
+    unseen = runs[(runs.knob == "heard_only") & (runs.level == "0.7")].groupby("system").event_audio.mean()
+    assert unseen.cmpie < 0.02, "CM-PIE finds next to nothing of what is heard"
 
 
 def test_a_knob_without_readings_has_no_panels_of_them(report: dict[str, Any]) -> None:

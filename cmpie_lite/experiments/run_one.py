@@ -10,10 +10,11 @@ from cmpie_lite.decoding import Predictions
 from cmpie_lite.experiments.record import RECORD, RunRecord, origin_of, run_record, write_record
 from cmpie_lite.experiments.run_files import PREDICTIONS, write_predictions
 from cmpie_lite.experiments.settings import Settings, run_folder
+from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.files import check_writable, one_at_a_time, sweep
 from cmpie_lite.training.checkpoint import best_digest, facts_of
 from cmpie_lite.training.evaluate import predict, score
-from cmpie_lite.training.loop import Run, train
+from cmpie_lite.training.loop import Run, check_batch, train
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def run_experiment(settings: Settings, store: FeatureStore, *, progress: bool = 
         ConfigError, CheckpointError, WriteError: as `train`.
     """
     store.test.truth()  # raises where the runs could not be scored
+    check_device(settings.device)
+    check_batch(settings.recipe(settings.seeds[0]), store.train)
     results = []
     for seed in settings.seeds:
         folder, recipe = run_folder(settings, store, seed), settings.recipe(seed)

@@ -27,7 +27,7 @@ KILLING = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from tests.killing import count_down
-count_down(24)
+count_down(28)
 """
 
 # Papermill and its kernel warn of their own dependencies' changes; that is not what these tests are about.
