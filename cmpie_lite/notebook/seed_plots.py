@@ -91,7 +91,7 @@ def panels(names: Sequence[str]) -> tuple[Figure, dict[str, Axes]]:
     grid = fig.subplots(2, 5, sharey=True)
     axes = dict(zip(SCORES, grid.flatten(), strict=True))
     for metric, ax in axes.items():
-        ax.set_title(score_name(metric), fontsize=8)
+        ax.set_title(score_name(metric).replace(" ", "\n"), fontsize=8)
         ax.tick_params(labelsize=SMALLEST)
         ax.grid(axis="x", linewidth=0.3)
     grid[0, 0].set_yticks(range(len(names)), names)
