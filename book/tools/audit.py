@@ -12,8 +12,9 @@ from decimal import Decimal
 from itertools import product
 from typing import Literal, NamedTuple
 
-from book.tools.sentences import Sentence, Table, about_han, about_the_best, about_the_parts, judge, name
+from book.tools.sentences import Sentence, Table, about_han, about_the_best, about_the_parts, judge
 from cmpie_lite.results.published import printed_cells
+from cmpie_lite.results.score_tables import HEADS
 
 TABLES: tuple[Literal[1, 2], ...] = (1, 2)
 LEVELS = ("segment", "event")
@@ -124,8 +125,8 @@ def misprint() -> list[str]:
         "",
         "Both failures are in one row, MM-Pyramid's. Suppose one of its segment cells had changed places "
         "with one of its event cells. Of the nine such exchanges, that of "
-        f"**segment {name('x_' + a).split()[1]} ({row['segment_' + a]}) with event "
-        f"{name('x_' + b).split()[1]} ({row['event_' + b]})** brings the two means nearest to "
+        f"**segment {HEADS[a]} ({row['segment_' + a]}) with event "
+        f"{HEADS[b]} ({row['event_' + b]})** brings the two means nearest to "
         f"print: {segment:.2f} against {row['segment_type']} and {event:.2f} against "
         f"{row['event_type']}. The segment level then agrees; the event level keeps "
         f"{abs(row['event_type'] - event):.2f} that no exchange explains. We compare with the printed cells, "

@@ -109,9 +109,9 @@ def ablations(path: Path) -> list[str]:
     said: dict[str, list[str]] = {"better": [], "worse": [], "undecided": []}
     for field, values in report["effects"].items():
         for value, effect in values.items():
-            found = starred(effect)
-            word = "undecided" if "*" not in found else "better" if effect["mean"] > 0 else "worse"
-            said[word].append(f"`{field}={value}` {found}")
+            low, high = effect["low"] or 0.0, effect["high"] or 0.0  # of one seed, which decides nothing
+            word = "better" if low > 0 else "worse" if high < 0 else "undecided"
+            said[word].append(f"`{field}={value}` {starred(effect)}")
     parts = [f"{word}: {', '.join(names)}" for word, names in said.items() if names]
     return [*lines, f"In segment Type@AV, over our default reading, {'; '.join(parts)}.", ""]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-Table = dict[str, dict[str, Decimal]]  # method -> column -> percent, as printed
+from cmpie_lite.results.score_tables import score_name
 
-HEADS = {"audio": "Audio", "visual": "Visual", "av": "AV", "type": "Type@AV", "event": "Event@AV"}
+Table = dict[str, dict[str, Decimal]]  # method -> column -> percent, as printed
 
 # What others had published before in the columns in which CM-PIE is the best of Table 1. Second-hand: others
 # read these papers' tables and told us.
@@ -36,14 +36,8 @@ def gain(table: Table, column: str, new: str = "CM-PIE", old: str = "HAN") -> De
     return table[new][column] - table[old][column]
 
 
-def name(column: str) -> str:
-    """`segment_type` -> `segment Type@AV`, as this book heads it."""
-    level, _, kind = column.partition("_")
-    return f"{level} {HEADS[kind]}"
-
-
 def names(columns: list[str]) -> str:
-    listed = [name(c) for c in columns]
+    listed = [score_name(c) for c in columns]
     return listed[0] if len(listed) == 1 else ", ".join(listed[:-1]) + " and " + listed[-1]
 
 
@@ -94,7 +88,7 @@ def about_the_best(one: Table) -> Sentence:
     top = [c for c in ours if ours[c] == max(row[c] for row in one.values())]
     below = higher(best, ours)
     beyond = [
-        f"{name(column)} {figure} ({paper})"
+        f"{score_name(column)} {figure} ({paper})"
         for column in top
         for paper, figure in EARLIER.get(column, ())
         if figure > ours[column]
@@ -133,7 +127,7 @@ def about_the_parts(two: Table) -> list[Sentence]:
             "3.3",
             "the usage of the CMA block significantly improves the results in terms of Ty@AV and Ev@AV",
             "CM-PIE against +Seg Attention: "
-            + "; ".join(f"{name(c)} {value:+}" for c, value in cma.items())
+            + "; ".join(f"{score_name(c)} {value:+}" for c, value in cma.items())
             + ". One number each, without a spread.",
             judge(all(value > 0 for value in cma.values())) + " for the sign; unchecked for significance",
         ),

@@ -95,10 +95,10 @@ def word(low: float, high: float) -> str:
 
 def verdict_table(report: Mapping[str, Any], metric: str = "event_type") -> Table:
     """Does each block help? A row per knob and level, a column per block: word, points, interval."""
-    rows = frame_of(report["differences"])
-    rows = rows[rows.metric == metric]
+    differences = frame_of(report["differences"])
+    rows = differences[differences.metric == metric]
     cells: dict[tuple[str, str], dict[str, str]] = {}
-    for (better, worse), block in blocks_in(frame_of(report["differences"])).items():
+    for (better, worse), block in blocks_in(differences).items():
         for row in rows[(rows.better == better) & (rows.worse == worse)].to_dict("records"):
             said = word(float(row["low"]), float(row["high"]))
             cells.setdefault((row["knob"], row["level"]), {})[block] = f"{said}: {interval_text(limits(row))}"

@@ -152,10 +152,10 @@ def check_writable(folder: Path, *names: str) -> None:
 
 def cannot_write(path: Path, error: OSError) -> WriteError:
     """What to say, and what to advise, where the system refuses to write a file."""
-    here = next(p for p in path.absolute().parents if exists(p))
-    free = shutil.disk_usage(here).free / 1e6
     if stands := obstacle(path):
         return WriteError(f"{path}: cannot be written: {stands}. Move it, or choose another folder.")
+    here = next(p for p in path.absolute().parents if exists(p))
+    free = shutil.disk_usage(here).free / 1e6
     advice = "Make room, and run again" if error.errno in DISK_FULL else "Choose another folder"
     return WriteError(
         f"{path}: cannot be written ({error.strerror}; {free:.1f} MB free). {advice}: what was saved before "

@@ -81,14 +81,16 @@ def fetch_features(
         raise DataError(f"{out} holds features of {shown(other)}, not LLP's own. Choose another --out.")
     if absent := [path for path in sources if not path.is_file()]:
         raise DataError(f"{absent[0]}: no such archive. Give archives, or one folder, with --from.")
-    for archive in sources:  # what is none is refused before anything is done
-        unpacked_bytes(archive)
+    archives = list(sources)
+    needed = sum(map(unpacked_bytes, archives))  # what is none is refused before anything is done
     bad: dict[tuple[str, str], str] = {}
     with one_at_a_time(out):  # two would go on with one half of a download, and write one record
         check_writable(out, CHECKSUM, MISSING)
-        archives = sources or [_download(url, out, pause, progress)]
+        if not archives:
+            archives = [_download(url, out, pause, progress)]
+            needed = unpacked_bytes(archives[0])
         present = sum(path.stat().st_size for path in feature_files(out))
-        require_space(out, sum(map(unpacked_bytes, archives)) - present, "unpacking the features")
+        require_space(out, needed - present, "unpacking the features")
         for archive in archives:
             checksums = compare_checksum(archive, out / CHECKSUM)
             bad |= extract_features(archive, out, progress).bad
