@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from book.tools.reproduction import reports
+from cmpie_lite.results.intervals import side_of_zero
 from cmpie_lite.results.report_form import frame_of
 
 METRIC = "segment_type"
@@ -24,7 +25,7 @@ def sentence(report: Mapping[str, Any] | None) -> str:
     reading = ", ".join(sorted(word for word in words if word and not word.startswith("precision=")))
     form = f" in the reading `{reading}`" if reading else ""
     low, high = 100 * row.low, 100 * row.high
-    told = "is above" if low > 0 else "is below" if high < 0 else "cannot be told apart from"
+    told = ("cannot be told apart from", "is above", "is below")[side_of_zero(low, high)]
     source = report["source"] if report["source"] == "LLP" else f"{report['source']}, our simulated data"
     return (
         f"**One result.** On {source}, CM-PIE{form} {told} HAN, the model that it extends: over "

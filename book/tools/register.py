@@ -22,7 +22,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from book.tools.entries import ENTRIES, GATE
 from cmpie_lite.config import ModelConfig, TrainConfig
 from cmpie_lite.decoding import PROTOCOLS
-from cmpie_lite.results.intervals import leaves_out_zero
+from cmpie_lite.results.intervals import side_of_zero
 from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.reports import made_by, remarks
 from cmpie_lite.results.score_tables import score_name
@@ -91,7 +91,7 @@ def summary(stored: Mapping[str, Any]) -> list[str]:
     effects = stored["effects"]
     rows = [(f"`{field}={value}`", found) for field in effects for value, found in effects[field].items()]
     rows.sort(key=lambda row: -row[1]["mean"])
-    matter = [name for name, found in rows if leaves_out_zero(found["low"], found["high"])]
+    matter = [name for name, found in rows if side_of_zero(found["low"], found["high"])]
     half = statistics.median((found["high"] - found["low"]) / 2 for _, found in rows)
     also = f", every run with `{stored['base']}`" if stored["base"] else ""
     title = f"At D = {width(stored)}"
@@ -113,7 +113,7 @@ def summary(stored: Mapping[str, Any]) -> list[str]:
     for name, found in rows:
         cells = [
             f"{x['mean']:+z.2f} [{x['low']:+.2f}, {x['high']:+.2f}]"
-            + " *" * leaves_out_zero(x["low"], x["high"])
+            + " *" * abs(side_of_zero(x["low"], x["high"]))
             for x in (found["all"]["segment_type"], found["all"]["event_type"])
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")

@@ -16,6 +16,7 @@ from book.tools import register
 from cmpie_lite.notebook import study
 from cmpie_lite.results import findings
 from cmpie_lite.results.claims import UNTESTED, claims_of, judge
+from cmpie_lite.results.intervals import side_of_zero
 from cmpie_lite.results.pairing import interval_of
 from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.report_form import Report, frame_of
@@ -109,8 +110,7 @@ def ablations(path: Path) -> list[str]:
     said: dict[str, list[str]] = {"better": [], "worse": [], "undecided": []}
     for field, values in report["effects"].items():
         for value, effect in values.items():
-            low, high = effect["low"] or 0.0, effect["high"] or 0.0  # of one seed, which decides nothing
-            word = "better" if low > 0 else "worse" if high < 0 else "undecided"
+            word = ("undecided", "better", "worse")[side_of_zero(effect["low"], effect["high"])]
             said[word].append(f"`{field}={value}` {starred(effect)}")
     parts = [f"{word}: {', '.join(names)}" for word, names in said.items() if names]
     return [*lines, f"In segment Type@AV, over our default reading, {'; '.join(parts)}.", ""]
@@ -136,7 +136,7 @@ def answer(block: str, better: str, worse: str, stored: Mapping[int, Report]) ->
             found = interval_of(intervals, better, worse, f"{level}_type")
             if found is not None:
                 mean, low, high = (100 * x for x in found[:3])
-                word = "up" if low > 0 else "down" if high < 0 else "undecided"
+                word = ("undecided", "up", "down")[side_of_zero(low, high)]
                 said.append(f"{level} Type@AV {mean:+z.1f} [{low:+.1f}, {high:+.1f}], {word}")
         if said:
             return f"- **{block}**: {title_of(better)} minus {title_of(worse)}: {'; '.join(said)}."

@@ -23,6 +23,7 @@ from cmpie_lite.notebook.style import (
     shades,
     title_above,
 )
+from cmpie_lite.results.intervals import side_of_zero
 from cmpie_lite.results.mechanism import MEASURES
 from cmpie_lite.results.report_form import frame_of, limits
 from cmpie_lite.results.score_tables import Table, interval_text, score_name
@@ -90,7 +91,7 @@ def word(low: float, high: float) -> str:
     """What an interval of a difference says."""
     if math.isnan(low):
         return "one seed"
-    return "helps" if low > 0 else "hurts" if high < 0 else "undecided"
+    return ("undecided", "helps", "hurts")[side_of_zero(low, high)]
 
 
 def verdict_table(report: Mapping[str, Any], metric: str = "event_type") -> Table:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.analysis import SHORT
+from cmpie_lite.results.intervals import side_of_zero
 from cmpie_lite.systems.rows import title_of
 
 FITTED: Final = (
@@ -48,7 +49,8 @@ def of_differences(intervals: pd.DataFrame, worse: str = "han") -> str:
     """For each system, how many of its ten differences lie above zero, and how many below."""
     parts = []
     for name, rows in intervals[intervals.worse == worse].groupby("better", sort=False):
-        up, down = int((rows.low > 0).sum()), int((rows.high < 0).sum())
+        sides = list(map(side_of_zero, rows.low, rows.high))
+        up, down = sides.count(1), sides.count(-1)
         parts.append(f"{title_of(str(name))} has {up} above zero and {down} below")
     return f"Of ten intervals each, against {title_of(worse)}: {'; '.join(parts)}."
 

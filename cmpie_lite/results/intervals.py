@@ -39,9 +39,9 @@ class Interval(NamedTuple):
     videos: int  # 0: the interval is over seeds alone
 
 
-def leaves_out_zero(low: float, high: float) -> bool:
-    """Whether an interval tells the sign of what it is of; such ones are starred."""
-    return low > 0 or high < 0
+def side_of_zero(low: float | None, high: float | None) -> int:
+    """Where an interval lies: 1 above zero, -1 below it, 0 where it holds zero or has no limits."""
+    return int((low or 0.0) > 0) - int((high or 0.0) < 0)
 
 
 def student_interval(values: npt.ArrayLike, *, level: float = LEVEL) -> Interval:

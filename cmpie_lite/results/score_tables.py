@@ -12,7 +12,7 @@ import pandas as pd
 from cmpie_lite.errors import DataError
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.analysis import BEHAVIOUR, SHORT
-from cmpie_lite.results.intervals import Over, leaves_out_zero
+from cmpie_lite.results.intervals import Over, side_of_zero
 from cmpie_lite.results.pairing import check_comparable, check_one_kind
 from cmpie_lite.results.published import published_scores
 from cmpie_lite.results.report_form import Limits, Report, frame_of, limits, split_of
@@ -136,8 +136,7 @@ def interval_text(x: Limits) -> str:
 
 def starred(x: Limits) -> str:
     """The same with a star where the interval leaves out zero."""
-    found = x["low"] is not None and x["high"] is not None and leaves_out_zero(x["low"], x["high"])
-    return interval_text(x) + f"{NBSP}*" * found
+    return interval_text(x) + f"{NBSP}*" * abs(side_of_zero(x["low"], x["high"]))
 
 
 def over(intervals: pd.DataFrame) -> str:
