@@ -7,12 +7,15 @@ import re
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import pandas as pd
 import pytest
 
 from book.tools import register
 from cmpie_lite.config import ModelConfig
 from cmpie_lite.decoding import DecodeConfig
 from cmpie_lite.results.report_files import write_report
+from cmpie_lite.results.report_form import BEHAVIOUR, split_of
+from cmpie_lite.results.score_tables import NBSP
 from cmpie_lite.support.fields import override
 from tests.making_reports import readings_report
 
@@ -108,3 +111,18 @@ def test_the_registers_summary_ranks_what_was_measured(
     assert "| effect on LLP-sim, D = 512 | effect on LLP, D = 512 | effect on LLP-sim, D = 128 |" in page
     assert "Measured on LLP: 10 paired seeds" in page
     assert store("ambiguities_2.json", again, seeds=1).count("### At D") == 2  # one seed measures no effect
+
+
+def test_the_summary_shows_what_each_reading_does_with_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = readings_report({("sa_axis", "global"): 0.01}, dim=128)
+    values = {name: [0.5, 0.5] for name in BEHAVIOUR} | {"timing_event": [0.001, 0.015]}
+    rows = pd.DataFrame(values, ["dim=128", "dim=128,sa_axis=global"])
+    report["tables"]["behaviour"] = split_of(rows.rename_axis("system"))
+    write_report(tmp_path / "ambiguities.json", report)
+    monkeypatch.setattr(register, "RESULTS", tmp_path)
+    page = register.markdown().replace(NBSP, " ")
+    assert "| default | – | – | 50 % | 50 % | +0.1 |" in page
+    assert re.search(r"\| `sa_axis=global` \| .* \| 50 % \| 50 % \| \+1\.5 \|", page)
+    assert "1 places events in time: `sa_axis=global`" in page

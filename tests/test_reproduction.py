@@ -19,13 +19,15 @@ from cmpie_lite.results.findings import (
     of_behaviour,
     of_differences,
     of_durations,
+    of_one,
     of_parts,
+    of_readings,
     of_tagging,
 )
 from cmpie_lite.results.pairing import interval_of
 from cmpie_lite.results.published import printed_cells, published_scores
 from cmpie_lite.results.report_files import read_report, write_report
-from cmpie_lite.results.report_form import Report, frame_of
+from cmpie_lite.results.report_form import BEHAVIOUR, Report, frame_of, split_of
 from cmpie_lite.results.reports import make_report
 from cmpie_lite.systems.rows import paper_rows
 from tests.making_reports import readings_report, record
@@ -220,6 +222,45 @@ def test_findings_are_whole_sentences() -> None:
     durations = {"audio": pd.DataFrame({"true": [4, 2], "recall": [0.25, 0.5]}, [4, 5])}
     assert of_durations(durations).startswith(
         "Of the audio events of up to 4 s, 1 of 4 are found, and 1 of 2"
+    )
+
+
+def test_the_reading_that_times_best_is_named() -> None:
+    rows = {
+        "default": {"full_audio": 0.8, "full_visual": 0.8, "timing_event": 0.001},
+        "sa_axis=global": {"full_audio": 0.5, "full_visual": 0.6, "timing_event": 0.015},
+        "heads=8": {"full_audio": 0.5, "full_visual": 0.6, "timing_event": 0.012},
+    }
+    behaviour = pd.DataFrame(rows).T
+    assert of_readings(behaviour) == (
+        "Of 3 readings, the default among them, 2 place events in time: `sa_axis=global` and `heads=8`. The "
+        "timing of `sa_axis=global` is worth most: it adds 1.5 points of event Type@AV, where that of the "
+        "default adds 0.1 points."
+    )
+    assert "2 readings, the default among them, 1 places events in time: `heads=8`." in of_readings(
+        behaviour.drop("sa_axis=global")
+    )
+    alone = of_readings(behaviour.loc[["default"]])
+    assert "none places events in time. The timing of the default is worth most: it adds 0.1 points" in alone
+
+
+def test_the_page_says_first_whether_our_model_parses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And which of its readings do."""
+    stored = reproduction.reports()
+    report = readings_report({("sa_axis", "global"): 0.01}, dim=128)
+    runs = ["dim=128", "dim=128,sa_axis=global"]
+    values = {name: [0.5, 0.5] for name in BEHAVIOUR} | {"timing_event": [0.001, 0.015]}
+    report["tables"]["behaviour"] = split_of(pd.DataFrame(values, runs).rename_axis("system"))
+    write_report(tmp_path / "ambiguities.json", report)
+    monkeypatch.setattr(register, "RESULTS", tmp_path)
+    first = reproduction.summary(stored)[0]
+    behaviour = frame_of(stored[2]["tables"]["behaviour"])
+    assert of_one("cmpie", behaviour.loc["cmpie"]) in first
+    assert (
+        "At D = 128: Of 2 readings, the default among them, 1 places events in time: `sa_axis=global`."
+        in first
     )
 
 

@@ -155,7 +155,3 @@ def markdown() -> str:
         shown = f'<span class="verdict {tone(one.verdict)}">{verdict}.</span>'
         lines += [head, "", f"{one.cells} {shown}", ""]
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    print(markdown())

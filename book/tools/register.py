@@ -22,12 +22,15 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from book.tools.entries import ENTRIES, GATE
 from cmpie_lite.config import ModelConfig, TrainConfig
 from cmpie_lite.decoding import PROTOCOLS
+from cmpie_lite.results import findings
 from cmpie_lite.results.intervals import side_of_zero
 from cmpie_lite.results.report_files import read_report
+from cmpie_lite.results.report_form import Report
 from cmpie_lite.results.reports import made_by, remarks
-from cmpie_lite.results.score_tables import score_name
+from cmpie_lite.results.score_tables import behaviour_of, behaviour_table, score_name
 
 RESULTS = Path(__file__).parents[1] / "results"
+SHOWN = ("clip-long, audio", "clip-long, visual", "timing adds, event")  # of the table of behaviour
 
 
 def choices(field: str) -> tuple[Any, ...] | None:
@@ -45,9 +48,9 @@ def command(field: str, value: Any) -> str:
     return f"papermill notebooks/train.ipynb out.ipynb -p overrides '{json.dumps({field: value})}'"
 
 
-def results() -> list[dict[str, Any]]:
+def results() -> list[Report]:
     """The stored reports of two seeds or more, in the order of their file names."""
-    stored = [dict(read_report(path)) for path in sorted(RESULTS.glob("ambiguities*.json"))]
+    stored = [read_report(path) for path in sorted(RESULTS.glob("ambiguities*.json"))]
     return [report for report in stored if len(report["seeds"]) > 1]
 
 
@@ -86,12 +89,12 @@ def effect(field: str, value: Any, reports: Sequence[Mapping[str, Any]]) -> str:
     return "not run here"
 
 
-def summary(stored: Mapping[str, Any]) -> list[str]:
+def summary(stored: Report) -> list[str]:
     """What one report measured and how, and every measured reading, the one that helps most first."""
     effects = stored["effects"]
-    rows = [(f"`{field}={value}`", found) for field in effects for value, found in effects[field].items()]
+    rows = [(f"{field}={value}", found) for field in effects for value, found in effects[field].items()]
     rows.sort(key=lambda row: -row[1]["mean"])
-    matter = [name for name, found in rows if side_of_zero(found["low"], found["high"])]
+    matter = [f"`{name}`" for name, found in rows if side_of_zero(found["low"], found["high"])]
     half = statistics.median((found["high"] - found["low"]) / 2 for _, found in rows)
     also = f", every run with `{stored['base']}`" if stored["base"] else ""
     title = f"At D = {width(stored)}"
@@ -107,16 +110,22 @@ def summary(stored: Mapping[str, Any]) -> list[str]:
         + f"Half an interval is about {half:.1f} points: a much smaller effect would not show; "
         "and of twenty readings without any effect, one would be starred by chance.",
         "",
-        "| reading | segment Type@AV | event Type@AV |",
-        "|---|---|---|",
     ]
+    if len(behaviour := behaviour_of(stored)):
+        lines += [findings.of_readings(behaviour), ""]
+    shown = behaviour_table(stored).cells[list(SHOWN)]
+    heads = ["reading", "segment Type@AV", "event Type@AV", *(SHOWN if len(shown) else ())]
+    lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    if len(shown):
+        lines.append(f"| default | – | – | {' | '.join(shown.loc['default'])} |")
     for name, found in rows:
         cells = [
             f"{x['mean']:+z.2f} [{x['low']:+.2f}, {x['high']:+.2f}]"
             + " *" * abs(side_of_zero(x["low"], x["high"]))
             for x in (found["all"]["segment_type"], found["all"]["event_type"])
         ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        cells += list(shown.loc[name]) if len(shown) else []
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
     made = f"{made_by(stored)}. {remarks(stored)}".strip()
     return [*lines, "", made, "", "```bash", stored["command"], "```", ""]
 
@@ -206,7 +215,7 @@ def recipe_section() -> list[str]:
 def markdown() -> str:
     """The register as Markdown: what was measured, one heading per field, then the recipe."""
     reports = results()
-    alike: dict[str, list[dict[str, Any]]] = {}  # of one data set and width, the one of most seeds first
+    alike: dict[str, list[Report]] = {}  # of one data set and width, the one of most seeds first
     for stored in reports:
         alike.setdefault(f"{stored['source']}, D = {width(stored)}", []).append(stored)
     for same in alike.values():

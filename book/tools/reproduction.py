@@ -8,6 +8,7 @@ says so.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import about, caution, made_by, remarks
 from cmpie_lite.results.score_tables import (
+    behaviour_of,
     behaviour_table,
     effect_table,
     interval_table,
@@ -29,6 +31,7 @@ from cmpie_lite.results.score_tables import (
     starred,
 )
 from cmpie_lite.results.study_files import read_study
+from cmpie_lite.support.streams import run_to_the_last_word
 from cmpie_lite.systems.rows import SYSTEMS, systems_of, title_of
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -155,7 +158,7 @@ def summary(stored: Mapping[int, Report]) -> list[str]:
             + (f"What is stored was trained on {' and '.join(sources)}." if sources else "Nothing is stored.")
             + (f" {findings.FITTED}" if "LLP-sim" in sources else "")
         )
-    lines = [first, ""]
+    lines = [" ".join([first, *behaves(stored)]), ""]
     lines += [answer(block, *pair, stored) for block, pair in QUESTIONS.items()]
     lines += when(RESULTS / "when_it_helps.json")
     lines += [f"- {line}" for line in conditions(stored)]
@@ -165,6 +168,17 @@ def summary(stored: Mapping[int, Report]) -> list[str]:
             "own differences exceed the spread of seeds, or whether its numbers come out at all."
         ]
     return [*lines, "", verdict_counts(stored), ""]
+
+
+def behaves(stored: Mapping[int, Report]) -> list[str]:
+    """Whether our CM-PIE says when events happen, and which of its readings do."""
+    said = []
+    for found in map(behaviour_of, list(stored.values())[-1:]):
+        said += [findings.of_one("cmpie", found.loc["cmpie"])] if "cmpie" in found.index else []
+    for report in register.results():
+        if len(found := behaviour_of(report)):
+            said.append(f"At D = {register.width(report)}: {findings.of_readings(found)}")
+    return said
 
 
 def when(path: Path) -> list[str]:
@@ -185,9 +199,8 @@ def conditions(stored: Mapping[int, Report]) -> list[str]:
     for table, report in stored.items():
         runs = frame_of(report["runs"])
         lines.append(f"**Conditions**, Table {table}: {about(runs)}. {remarks(report)}".strip())
-    for report in list(stored.values())[-1:]:
-        if "behaviour" in report["tables"]:
-            lines.append(findings.of_tagging(frame_of(report["tables"]["behaviour"])))
+    for found in map(behaviour_of, list(stored.values())[-1:]):
+        lines += [findings.of_tagging(found)] if len(found) else []
     return lines
 
 
@@ -245,5 +258,11 @@ def markdown() -> str:
     return "\n".join(lines + never_run(stored))
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Print the page."""
     print(markdown())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_to_the_last_word(main))

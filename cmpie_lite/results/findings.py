@@ -36,7 +36,7 @@ def of_scores(runs: pd.DataFrame) -> str:
 def listed(parts: Sequence[str]) -> str:
     """As "a", "a and b", "a, b and c"; with semicolons where a part has a comma of its own."""
     between = "; " if any("," in part for part in parts) else ", "
-    return " and ".join(filter(None, (between.join(parts[:-1]), parts[-1])))
+    return " and ".join(filter(None, (between.join(parts[:-1]), *parts[-1:])))
 
 
 def adds(difference: float) -> str:
@@ -82,16 +82,33 @@ def of_tagging(behaviour: pd.DataFrame) -> str:
     )
 
 
+def of_one(name: str, row: pd.Series) -> str:
+    """Whether one system parses or only tags, with its clip-long events and its timing."""
+    return (
+        f"**{title_of(name)}** {does(row)}: {100 * row.full_audio:.0f} % of its audible and "
+        f"{100 * row.full_visual:.0f} % of its visible events span the clip, and its timing "
+        f"{adds(row.timing_event)} of event Type@AV."
+    )
+
+
 def of_behaviour(behaviour: pd.DataFrame) -> str:
-    """Which systems parse and which only tag: a line each, with its clip-long events and its timing."""
-    parts = []
-    for name, row in behaviour.iterrows():
-        parts.append(
-            f"- **{title_of(str(name))}** {does(row)}: {100 * row.full_audio:.0f} % of its audible and "
-            f"{100 * row.full_visual:.0f} % of its visible events span the clip, and its timing "
-            f"{adds(row.timing_event)} of event Type@AV."
-        )
-    return "\n".join(parts)
+    """Which systems parse and which only tag: a line each (`of_one`)."""
+    return "\n".join(f"- {of_one(str(name), row)}" for name, row in behaviour.iterrows())
+
+
+def of_readings(behaviour: pd.DataFrame) -> str:
+    """Which readings of CM-PIE place events in time; the first row of the table is the default's."""
+    names = ["the default", *(f"`{name}`" for name in behaviour.index[1:])]
+    rows = dict(zip(names, (row for _, row in behaviour.iterrows()), strict=True))
+    placing = [name for name, row in rows.items() if does(row) == PLACES]
+    timing = {name: float(row.timing_event) for name, row in rows.items()}
+    best = max(timing, key=lambda name: timing[name])
+    beside = "" if best == names[0] else f", where that of the default {adds(timing[names[0]])}"
+    return (
+        f"Of {len(names)} readings, the default among them, {len(placing) or 'none'} place"
+        f"{'s' * (len(placing) < 2)} events in time{': ' * bool(placing)}{listed(placing)}. "
+        f"The timing of {best} is worth most: it {adds(timing[best])} of event Type@AV{beside}."
+    )
 
 
 def of_parts(parts: pd.DataFrame) -> str:

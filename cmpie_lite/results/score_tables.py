@@ -146,13 +146,24 @@ def over(intervals: pd.DataFrame) -> str:
     return both if (intervals.videos > 0).any() else alone
 
 
-def behaviour_table(report: Report) -> Table:
-    """How each system behaves, beside its scores (`analysis.behaviour`), in percent and points.
+def reading_name(changed: str, base: str) -> str:
+    """What a run of a report of readings tries: what it changes, without what all runs change."""
+    common = base.split(",")
+    return ",".join(word for word in changed.split(",") if word not in common) or "default"
 
-    A report without that table gives one without rows.
-    """
-    frame, nothing = frame_of(report["runs"]), split_of(pd.DataFrame(columns=list(BEHAVIOUR), dtype=float))
+
+def behaviour_of(report: Report) -> pd.DataFrame:
+    """How each system, or reading, of a report behaves (`analysis.behaviour`); no rows where it has none."""
+    nothing = split_of(pd.DataFrame(columns=list(BEHAVIOUR), dtype=float))
     found = frame_of(report["tables"].get("behaviour", nothing))
+    if report["kind"] != "readings":
+        return found.rename(index=str)
+    return found.rename(index=lambda changed: reading_name(str(changed), report["base"]))
+
+
+def behaviour_table(report: Report) -> Table:
+    """The same to read, beside the scores, in percent and points."""
+    found = behaviour_of(report)
     columns = {
         "clip-long, audio": found.full_audio.map(share),
         "clip-long, visual": found.full_visual.map(share),
@@ -166,13 +177,12 @@ def behaviour_table(report: Report) -> Table:
         "gate over places": found.gate_places.map(spread),
         "runs": found.seeds.map("{:.0f}".format),
     }
-    heads = [title_of(str(name)) or "default" for name in found.index]
     title = (
-        f"{about(frame)}. Share of predicted events that span the clip; points of Type@AV that the model has "
-        f"above its own classes in all seconds; share of true events found at IoU 0.5; standard deviation of "
-        "SA's weights. Means over the runs"
+        f"{about(frame_of(report['runs']))}. Share of predicted events that span the clip; points of Type@AV "
+        "that the model has above its own classes in all seconds; share of true events found at IoU 0.5; "
+        "standard deviation of SA's weights. Means over the runs"
     )
-    return Table(title, pd.DataFrame(columns).set_axis(pd.Index(heads, name="system")))
+    return Table(title, pd.DataFrame(columns).rename(index=title_of).rename_axis("system"))
 
 
 def share(x: float) -> str:
