@@ -75,7 +75,7 @@ def test_the_papers_sentences_on_our_runs() -> None:
     assert judge(CLAIMS[0], rows)[0] == "contradicted"
     text = verdicts(1, rows, "LLP-sim")
     assert "On LLP-sim: **contradicted**." in text
-    assert "event av, CM-PIE above HAN" in text
+    assert "event AV, CM-PIE above HAN" in text
 
 
 def test_claims_name_systems_and_scores_that_exist() -> None:

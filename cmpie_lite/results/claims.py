@@ -25,6 +25,7 @@ import pandas as pd
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.intervals import MIN_SEEDS, Interval
 from cmpie_lite.results.pairing import interval_of
+from cmpie_lite.results.score_tables import score_name
 from cmpie_lite.systems.rows import title_of
 
 UNTESTED: Final = "not run here"
@@ -158,7 +159,7 @@ def judge(claim: Claim, intervals: pd.DataFrame) -> tuple[str, list[str]]:
                 named = f"; the sentence names {100 * least:+.1f}" if least else ""
                 mean, low, high = (100 * x for x in interval[:3])
                 facts.append(
-                    f"{metric.replace('_', ' ')}, {title_of(better)} above {title_of(worse)}: "
+                    f"{score_name(metric)}, {title_of(better)} above {title_of(worse)}: "
                     f"{mean:+z.1f} [{low:+.1f}, {high:+.1f}]{named}"
                 )
     return verdict(found, needed), facts
