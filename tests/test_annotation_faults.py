@@ -81,9 +81,27 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     write(tmp_path)
     with (tmp_path / "AVVP_train.csv").open("ab") as file:
         file.write(b"eeeeeeeeeee_0_10\tDog\xff\n")
-    with pytest.raises(DataError, match=r"AVVP_train\.csv:4: malformed row \(not utf-8\): .*Dog.*xff"):
+    message = r"AVVP_train\.csv:4: malformed row \(not utf-8: save it as UTF-8 .*\): .*Dog.*xff"
+    with pytest.raises(DataError, match=message):
         read_annotations(tmp_path)
     assert faults_of(read_annotations(tmp_path, strict=False)) == [("AVVP_train.csv", 4, Problem.MALFORMED)]
+
+
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_files_as_spreadsheets_save_them(tmp_path: Path, coding: str) -> None:
+    """Their "Unicode text" is UTF-16 with a mark, and labels with a comma stand in quotes."""
+    before = read_annotations(write(tmp_path))
+    for path in tmp_path.iterdir():
+        rows = [line.split("\t") for line in path.read_text().splitlines()]
+        text = "".join(
+            "\t".join(f'"{field}"' if "," in field else field for field in row) + "\r\n" for row in rows
+        )
+        path.write_bytes((("\ufeff" if coding == "utf-16-be" else "") + text).encode(coding))
+    after = read_annotations(tmp_path)
+    assert after.faults == ()
+    assert after.train.ids == before.train.ids
+    np.testing.assert_array_equal(after.train.weak, before.train.weak)
+    np.testing.assert_array_equal(after.test.dense_audio, before.test.dense_audio)
 
 
 @pytest.mark.parametrize("content", ["", "id\tlabels\n", "filename,event_labels\n"])

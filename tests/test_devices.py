@@ -66,7 +66,7 @@ def test_a_grid_may_be_sent_to_a_device_that_this_machine_lacks(
     )
     settings = grid_settings({"device": "cuda:7", "scheduler": "tcp://gpu:8786"})
     assert {job.device for job in settings.jobs()} == {"cuda:7"}
-    assert grid.run_all([], store, settings, False) == ([], None)
+    assert grid.run_all([], store, settings, False) == []
     assert (sent["scheduler"], sent["together"]) == ("tcp://gpu:8786", False)
 
 

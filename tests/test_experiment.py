@@ -10,7 +10,7 @@ import torch
 
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.data.store_files import open_store
-from cmpie_lite.errors import ConfigError, DataError
+from cmpie_lite.errors import ConfigError, DataError, WriteError
 from cmpie_lite.experiments import settings as experiment
 from cmpie_lite.experiments.record import read_records
 from cmpie_lite.experiments.run_files import read_predictions
@@ -145,6 +145,14 @@ def test_a_run_leaves_a_record_that_repeats_it(store: FeatureStore, tmp_path: Pa
     assert source == "LLP-sim"
     assert all(torch.equal(a, b) for a, b in zip(predictions, first.predictions, strict=True))
     assert second.record["test"] != first.record["test"]
+
+
+def test_a_folder_that_cannot_be_written_is_said_to_be_output_dir(
+    store: FeatureStore, tmp_path: Path
+) -> None:
+    (tmp_path / "out").write_text("a file where a folder would be")
+    with pytest.raises(WriteError, match=r"^output_dir: .*cannot be written: .* expected a folder"):
+        run_experiment(settings_from(QUICK | {"output_dir": str(tmp_path / "out")}), store)
 
 
 def test_a_run_that_is_there_keeps_the_day_and_the_machine_it_was_made_on(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from data_fetch.fetch.features import known_archives
 from data_fetch.layout import read_origin
 from data_fetch.tables import read_rows
 from tests.making import ROOT
+from tests.making_reports import readings_report, record
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
@@ -142,6 +144,38 @@ def test_a_file_of_nothing_but_size_is_not_read(tmp_path: Path) -> None:
     for read in readers(path):
         with pytest.raises(ValueError, match=r"has more than .* bytes, expected at most that"):
             read()
+
+
+TEXTS: list[tuple[str, Callable[[Path], object]]] = [  # what a person may save anew, and its reader
+    (json.dumps(record("cmpie", 1, 0.5)), read_record),
+    (json.dumps(readings_report({("sa_axis", "global"): 0.0})), read_report),
+    ("id,status\nabc,ok\n", lambda path: read_rows(path, ("id", "status"))),
+    ("LLP\n", read_origin),
+    ('{"a.zip": {"sha256": "1", "bytes": 1, "recorded": "2026"}}', known_archives),
+    ("filename\tevent_labels\nbbbbbbbbbbb_0_10\tDog\n", lambda path: [*read_weak(path, [])]),
+]
+
+
+@pytest.mark.parametrize(("text", "read"), TEXTS)
+def test_every_text_is_read_as_editors_save_it(
+    tmp_path: Path, text: str, read: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "x"
+    path.write_text(text)
+    plain = read(path)
+    assert plain
+    for coding in ("utf-8-sig", "utf-16"):
+        path.write_bytes(text.encode(coding))
+        assert read(path) == plain
+
+
+def test_text_of_another_coding_says_how_to_save_it(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    for content in ("id,caf\u00e9".encode("latin-1"), b"\xff\xfeodd"):
+        path.write_bytes(content)
+        for read in (read_record, read_report, read_manifest, read_study, read_origin, known_archives):
+            with pytest.raises(DataError, match=r"no text of UTF-8 \(.*\); save it as UTF-8 in the program"):
+                read(path)
 
 
 def test_a_checkpoint_of_nothing_but_size_is_not_read(

@@ -174,7 +174,12 @@ def test_a_report_on_what_has_ended_runs_nothing(
     done = [job for job in settings.jobs() if job.model == "han" or (job.model, job.seeds[0]) == ("cmpie", 2)]
     run_grid(done, store, workers=1, progress=False)
     monkeypatch.setattr(many_runs, "run_experiment", None)
+    really, looks = many_runs.read_whole, list[object]()
+    monkeypatch.setattr(
+        many_runs, "read_whole", lambda folder, of: (looks.append(folder), really(folder, of))[1]
+    )
     report = table_report(settings, 2, "a command", ended=True, progress=False)
+    assert len(looks) == len(set(looks)) == 6
     runs, intervals = frame_of(report["runs"]), frame_of(report["intervals"])
     assert runs.groupby("system").seed.apply(list).to_dict() == {"han": [1, 2], "cmpie": [2]}
     assert "1 to 2 seeds" in score_table(runs).title

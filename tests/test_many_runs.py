@@ -138,7 +138,9 @@ def test_a_folder_that_cannot_be_written_is_found_before_training_together(
     monkeypatch.setattr(many_runs, "train_seeds", lambda *a, **k: pytest.fail("it trained"))
     run_folder(job, store, 2).parent.mkdir(parents=True)
     run_folder(job, store, 2).write_text("a file where a folder would be")
-    with pytest.raises(GridError, match=r"2 of 2 runs failed, first .*WriteError.*cannot be written"):
+    with pytest.raises(
+        GridError, match=r"2 of 2 runs failed, first .*WriteError: output_dir: .*cannot be written"
+    ):
         run_grid([replace(job, seeds=[seed]) for seed in (1, 2)], store, together=True, progress=False)
 
 

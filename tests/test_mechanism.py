@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -25,6 +25,7 @@ def test_auc_of_ordered_tied_and_reversed_scores() -> None:
     assert math.isnan(auc(torch.ones(2), torch.tensor([True, True])))
 
 
+@settings(deadline=None, derandomize=True)
 @given(
     scores=arrays(np.float32, 30, elements=st.integers(0, 5).map(float)),
     labels=arrays(bool, 30).filter(lambda x: x.any() and not x.all()),

@@ -10,7 +10,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 import tomllib
 import urllib.error
 import urllib.request
@@ -106,8 +105,7 @@ def test_lost_workers_are_replaced(client: Any, monkeypatch: pytest.MonkeyPatch)
     ended = dict(as_they_end(client, os.getpid, {i: () for i in range(4)}))
     assert set(ended) == {0, 1, 2, 3}
     assert not set(ended.values()) & before
-    while len(client.nthreads()) < 2:  # the second may still be on its way
-        time.sleep(0.1)
+    client.wait_for_workers(2)  # the second may still be on its way
 
 
 class NoWorkers:
@@ -173,10 +171,12 @@ def quiet(**words):  # Dask's processes are being closed
     return really(**words)
 
 def slow(job, threads):
-    import os, signal, time
-    from pathlib import Path
-    Path(job.output_dir, str(os.getpid())).touch()
-    time.sleep(600)
+    import signal
+    with open(job.data_dir + "/begun", "w") as begun:
+        begun.write("1")
+    signal.pause()
+
+kept = open(sys.argv[1] + "/begun", "w")  # closed with this process: who reads it doesn't wait for ever
 
 run_many.run_job, workers.quiet = slow, quiet
 words = ["--systems", "han", "cmpie", "--seeds", "1", "--workers", "2", "--device", "cpu"]
@@ -187,14 +187,14 @@ sys.exit(main(["grid", "--table", "2", *words, "--data-dir", sys.argv[1], "--out
 def test_a_grid_that_is_interrupted_twice_says_one_line(tmp_path: Path) -> None:
     """Ctrl-C goes to every process of a terminal, command and workers; again while these are being closed."""
     out = tmp_path / "out"
-    out.mkdir()
     tiny_store(tmp_path / "data")
+    os.mkfifo(tmp_path / "data" / "begun")
     child = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, str(tmp_path / "data"), str(out)],
         stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=PROJECT,
     )  # fmt: skip
-    while len(list(out.iterdir())) < 2 and child.poll() is None:
-        time.sleep(0.05)
+    with (tmp_path / "data" / "begun").open() as begun:
+        assert begun.read(2) == "11"
     os.killpg(child.pid, signal.SIGINT)
     printed = child.communicate()[1].splitlines()
     said = [line for line in printed if line and not line.startswith("grid:")]

@@ -7,7 +7,6 @@ row, in whole seconds.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections import Counter
 from collections.abc import Container, Sequence
@@ -23,7 +22,7 @@ from cmpie_lite.data.llp_names import DENSE_COLUMNS, FULL_FILE, WEAK_COLUMNS, fe
 from cmpie_lite.errors import DataError
 from cmpie_lite.events import class_index, segment_range
 from cmpie_lite.labels import NUM_CLASSES, NUM_SEGMENTS
-from cmpie_lite.support.reading import LARGEST_TEXT, read_bytes
+from cmpie_lite.support.reading import LARGEST_TEXT, SAVE_AS, as_utf8, read_bytes
 from cmpie_lite.support.text import shown
 
 
@@ -87,15 +86,15 @@ WeakRows = dict[str, tuple[Row, list[int]]]  # id -> its row, its classes
 
 def _read_rows(path: Path, columns: tuple[str, ...], faults: list[Fault]) -> list[Row]:
     rows: list[Row] = []
-    content = bytes(read_bytes(path, LARGEST_TEXT)).removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
+    content = as_utf8(read_bytes(path, LARGEST_TEXT)).rstrip(b"\r\n")
     end = b"\n" if b"\n" in content else b"\r"  # the latter alone in files of old spreadsheets
     for line, raw in enumerate(content.split(end), start=1):
         text = raw.rstrip(b"\r").decode("utf-8", errors="backslashreplace")
-        row = Row(path.name, line, text, tuple(text.split("\t")))
+        row = Row(path.name, line, text, tuple(map(_unquoted, text.split("\t"))))
         try:
             raw.decode("utf-8")
         except UnicodeDecodeError:
-            faults.append(row.fault(Problem.MALFORMED, "not utf-8"))
+            faults.append(row.fault(Problem.MALFORMED, f"not utf-8: {SAVE_AS}"))
             continue
         if line == 1 and row.fields != columns:
             faults.append(row.fault(Problem.MALFORMED, f"expected the header {'<tab>'.join(columns)}"))
@@ -105,6 +104,11 @@ def _read_rows(path: Path, columns: tuple[str, ...], faults: list[Fault]) -> lis
         elif line > 1:
             rows.append(row)
     return rows
+
+
+def _unquoted(field: str) -> str:
+    """A field without the quotes that a spreadsheet puts around labels with a comma."""
+    return field[1:-1] if re.fullmatch('".*"', field) else field
 
 
 def _classes(row: Row, faults: list[Fault]) -> list[int] | None:

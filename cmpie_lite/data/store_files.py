@@ -36,7 +36,7 @@ from cmpie_lite.data.store import (
 from cmpie_lite.errors import DataError, ReadError
 from cmpie_lite.labels import CLASSES
 from cmpie_lite.support.files import file_hash, replace_file
-from cmpie_lite.support.reading import Buffer, look, map_bytes, read_bytes
+from cmpie_lite.support.reading import Buffer, look, map_bytes, read_text
 from cmpie_lite.support.tensor_files import tensors_in
 from cmpie_lite.support.text import shown, user_path
 from cmpie_lite.support.typed import conform, load_json
@@ -184,7 +184,7 @@ def read_manifest(path: Path) -> Manifest:
         ReadError: it is there and cannot be read.
     """
     try:
-        manifest = load_json(read_bytes(path, LARGEST_MANIFEST).decode())
+        manifest = load_json(read_text(path, LARGEST_MANIFEST))
         if isinstance(manifest, dict) and manifest.get("format") != FORMAT:
             raise DataError(f"its format is {shown(manifest.get('format'))}, expected {FORMAT!r}")
         conform(manifest, Manifest, "the manifest")
@@ -202,7 +202,7 @@ def read_manifest(path: Path) -> Manifest:
         raise DataError(
             f"No store in {path.parent}: there is no {path.name}. Make or pack one first."
         ) from None
-    except (DataError, UnicodeDecodeError) as error:
+    except DataError as error:
         raise DataError(f"{path} is not the manifest of a store: {error}. Make the store again.") from error
     return cast(Manifest, manifest)
 

@@ -20,7 +20,6 @@ from typing import Any, Literal
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.experiments.readings import effects_of, reading_jobs
-from cmpie_lite.experiments.record import RunRecord
 from cmpie_lite.experiments.run_files import video_scores
 from cmpie_lite.experiments.run_many import finished, run_grid, seeds_together
 from cmpie_lite.experiments.settings import (
@@ -31,7 +30,7 @@ from cmpie_lite.experiments.settings import (
     output_folder,
     run_folder,
 )
-from cmpie_lite.experiments.tables import analyses, behaviours
+from cmpie_lite.experiments.tables import Ended, analyses, behaviours
 from cmpie_lite.results.pairing import VideoScores
 from cmpie_lite.results.report_files import check_report, read_report, write_report
 from cmpie_lite.results.report_form import Report, frame_of
@@ -107,29 +106,27 @@ def table_report(
     require(settings, "systems", "han" in names and len(names) > 1, "'han' and at least one more to compare")
     jobs = settings.jobs()
     store = open_data(jobs[0])
-    if ended:
-        jobs = ended_jobs(jobs, store)
-        names = list(dict.fromkeys(job.model for job in jobs))
-    records, videos = run_all(jobs, store, settings, progress)
+    runs = ended_runs(jobs, store) if ended else run_all(jobs, store, settings, progress)
+    names = list(dict.fromkeys(job.model for job, _ in runs))
     pairs = [(name, "han") for name in names] + [("cmpie", name) for name in names] + controls(names)
     pairs = [(a, b) for a, b in dict.fromkeys(pairs) if a != b and a in names and b in names]
-    runs = list(zip(jobs, records, strict=True))
     chosen = [run for run in runs if run[0].model in ("han", "cmpie")]
     seeds = [{job.seeds[0] for job, _ in chosen if job.model == name} for name in ("han", "cmpie")]
     least = min(seeds[0] & seeds[1] or seeds[0])
     tables = analyses([run for run in chosen if run[0].seeds[0] == least], store)
     tables["behaviour"] = behaviours({name: [r for r in runs if r[0].model == name] for name in names}, store)
-    return make_report(records, pairs, command, videos=videos, tables=tables)
+    records = [record for _, record in runs]
+    return make_report(records, pairs, command, videos=scores_of_videos(runs, store), tables=tables)
 
 
-def ended_jobs(jobs: Sequence[Settings], store: FeatureStore) -> list[Settings]:
-    """Those of a grid's jobs whose runs have ended.
+def ended_runs(jobs: Sequence[Settings], store: FeatureStore) -> list[Ended]:
+    """The runs of a grid that have ended.
 
     Raises:
         DataError: HAN, with which every system is compared, and one more have not ended.
     """
-    found = [job for job in jobs if finished(job, store)]
-    names = sorted({job.model for job in found})
+    found = [(job, record) for job in jobs if (record := finished(job, store))]
+    names = sorted({job.model for job, _ in found})
     if len(names) < 2 or "han" not in names:
         raise DataError(
             f"runs of {', '.join(names) or 'no system'} have ended, expected han's and those of one more at "
@@ -170,8 +167,8 @@ def papermill_command(notebook: str, settings: GridSettings, table: Literal[1, 2
 
 def run_all(
     jobs: Sequence[Settings], store: FeatureStore, settings: GridSettings, progress: bool
-) -> tuple[list[RunRecord], VideoScores | None]:
-    """All records; on LLP, also the scores of every test video of every run.
+) -> list[Ended]:
+    """All jobs with their records.
 
     Raises:
         GridError: runs that failed.
@@ -184,15 +181,19 @@ def run_all(
         together=seeds_together(settings.device, settings.scheduler, settings.together),
         progress=progress,
     )
+    return list(zip(jobs, records, strict=True))
+
+
+def scores_of_videos(runs: Sequence[Ended], store: FeatureStore) -> VideoScores | None:
+    """On LLP, the scores of every test video of every run."""
     if store.source != "LLP":
-        return records, None
-    videos = {
+        return None
+    return {
         (job.model, changes(record), job.seeds[0]): video_scores(
             run_folder(job, store, job.seeds[0]), store, record
         )
-        for job, record in zip(jobs, records, strict=True)
+        for job, record in runs
     }
-    return records, videos
 
 
 # ---------- readings ----------
@@ -214,7 +215,8 @@ def ambiguity_report(
     groups = reading_jobs(replace(settings, systems=[system]).jobs(), only)
     jobs = [job for group in groups.values() for job in group]
     store = open_data(jobs[0])
-    records, videos = run_all(jobs, store, settings, progress)
+    done = run_all(jobs, store, settings, progress)
+    records, videos = [record for _, record in done], scores_of_videos(done, store)
     label = {key: changes(records[jobs.index(group[0])]) for key, group in groups.items()}
     pairs = [(label[key], label["", ""]) for key in groups if key != ("", "")]
     runs = {label[key]: [(job, records[jobs.index(job)]) for job in group] for key, group in groups.items()}

@@ -14,12 +14,12 @@ from torch import nn
 
 from cmpie_lite.data.llp_names import LATEST
 from cmpie_lite.decoding import THRESHOLD, Predictions, decode
-from cmpie_lite.errors import DataError
+from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.events import class_index, roll_to_events
 from cmpie_lite.labels import MODALITIES
 from cmpie_lite.support.devices import DEVICES, is_device_name
-from cmpie_lite.support.fields import check_fields, require, spell_out_paths
-from cmpie_lite.support.files import file_hash, replace_file, taking_turns
+from cmpie_lite.support.fields import as_told_of, check_fields, require, spell_out_paths
+from cmpie_lite.support.files import check_writable, file_hash, replace_file, taking_turns
 from cmpie_lite.support.reading import cannot_read
 from cmpie_lite.support.text import file_stem
 
@@ -47,6 +47,9 @@ class ParseSettings:
         require(self, "start", 0.0 <= self.start <= LATEST, f"seconds >= 0 and <= {LATEST:g}")
         require(self, "threshold", 0.0 <= self.threshold <= 1.0, "a probability in [0, 1]")
         require(self, "device", is_device_name(self.device), DEVICES)
+        if self.output_dir:  # now, not after the work
+            with as_told_of("output_dir", WriteError):
+                check_writable(Path(self.output_dir))
 
 
 def parse_features(model: nn.Module, audio: Any, visual_2d: Any, visual_3d: Any) -> Predictions:

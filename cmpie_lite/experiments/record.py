@@ -20,7 +20,7 @@ from cmpie_lite.experiments.environment import environment
 from cmpie_lite.metrics import SCORES, ParsingScores
 from cmpie_lite.support.fields import override
 from cmpie_lite.support.files import replace_file
-from cmpie_lite.support.reading import look, read_bytes
+from cmpie_lite.support.reading import look, read_text
 from cmpie_lite.support.text import shown
 from cmpie_lite.support.typed import check_no_markup, conform, load_json
 from cmpie_lite.systems.build import Config, config_from_facts, config_to_facts, of_now, signature
@@ -142,7 +142,7 @@ def read_record(path: Path) -> RunRecord:
     """
 
     def read(path: Path) -> RunRecord:
-        record = load_json(read_bytes(path, LARGEST_RECORD).decode())
+        record = load_json(read_text(path, LARGEST_RECORD))
         check_record(record)
         return cast(RunRecord, record)
 
@@ -150,7 +150,7 @@ def read_record(path: Path) -> RunRecord:
         return look(path, read)
     except FileNotFoundError:
         raise DataError(f"{path} is not there: train first, or give the folder of a finished run.") from None
-    except (DataError, ConfigError, UnicodeDecodeError) as error:
+    except (DataError, ConfigError) as error:
         raise DataError(f"{path} is not a run record: {error}. {AGAIN}") from error
 
 

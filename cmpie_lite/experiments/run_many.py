@@ -25,12 +25,14 @@ import torch
 from tqdm import tqdm
 
 from cmpie_lite.data.store import FeatureStore
+from cmpie_lite.errors import WriteError
 from cmpie_lite.experiments.record import RECORD, RunRecord
 from cmpie_lite.experiments.run_files import PREDICTIONS, read_whole
 from cmpie_lite.experiments.run_one import finish_run, run_experiment
 from cmpie_lite.experiments.settings import Settings, open_data, output_folder, run_folder
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import installed
+from cmpie_lite.support.fields import as_told_of
 from cmpie_lite.support.files import check_writable, one_at_a_time, sweep
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
 from cmpie_lite.systems.build import build, config_to_facts, of_now, signature
@@ -218,6 +220,7 @@ def run_seeds(jobs: Sequence[Settings], store: FeatureStore) -> list[RunRecord]:
     folder = run_folder(first, store, first.seeds[0]).parent
     records, graph = {}, device.type == "cuda"
     with ExitStack() as stack:
+        stack.enter_context(as_told_of("output_dir", WriteError))
         stack.enter_context(one_at_a_time(folder))
         facts = facts_of_seeds(first.config, recipe, store)
         begun = seeds_begun(folder, facts, [job.seeds[0] for job in jobs])

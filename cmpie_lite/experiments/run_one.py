@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.decoding import Predictions
+from cmpie_lite.errors import WriteError
 from cmpie_lite.experiments.record import RECORD, RunRecord, origin_of, run_record, write_record
 from cmpie_lite.experiments.run_files import PREDICTIONS, write_predictions
 from cmpie_lite.experiments.settings import Settings, run_folder
 from cmpie_lite.support.devices import check_device
+from cmpie_lite.support.fields import as_told_of
 from cmpie_lite.support.files import check_writable, one_at_a_time, sweep
 from cmpie_lite.training.checkpoint import best_digest, facts_of
 from cmpie_lite.training.evaluate import predict, score
@@ -48,7 +50,7 @@ def run_experiment(settings: Settings, store: FeatureStore, *, progress: bool = 
     results = []
     for seed in settings.seeds:
         folder, recipe = run_folder(settings, store, seed), settings.recipe(seed)
-        with one_at_a_time(folder):
+        with as_told_of("output_dir", WriteError), one_at_a_time(folder):
             check_writable(folder, RECORD, PREDICTIONS)
             run = train(
                 settings.config, recipe, store, device=settings.device, folder=folder, progress=progress

@@ -19,7 +19,7 @@ from cmpie_lite.results.intervals import METHODS
 from cmpie_lite.results.pairing import check_comparable
 from cmpie_lite.results.report_form import INTERVALS, ROWS, RUNS, TABLES, Frame, Report, frame_of
 from cmpie_lite.support.files import replace_file
-from cmpie_lite.support.reading import look, read_bytes
+from cmpie_lite.support.reading import look, read_text
 from cmpie_lite.support.typed import check_no_markup, conform, load_json
 from cmpie_lite.systems.rows import SYSTEMS
 
@@ -45,7 +45,7 @@ def read_report(path: Path) -> Report:
     """
 
     def read(path: Path) -> Any:
-        report = load_json(read_bytes(path, LARGEST_FILE).decode("utf8"))
+        report = load_json(read_text(path, LARGEST_FILE))
         check_report(report)
         return report
 
@@ -55,7 +55,7 @@ def read_report(path: Path) -> Report:
         raise DataError(
             f"{path} cannot be read ({error.strerror}): python -m cmpie_lite grid makes a report."
         ) from error
-    except (DataError, UnicodeDecodeError) as error:
+    except DataError as error:
         raise DataError(
             f"{path} is no report of runs ({error}): python -m cmpie_lite grid makes one."
         ) from error

@@ -30,12 +30,12 @@ def require_whole(config: Any, name: str, low: int, high: int) -> None:
 
 
 @contextmanager
-def as_told_of(name: str) -> Iterator[None]:
-    """Let a `ConfigError` from inside the block begin with the setting that a reader has given."""
+def as_told_of(name: str, kind: type[ValueError] = ConfigError) -> Iterator[None]:
+    """Let an error of one kind from inside the block begin with the setting that a reader has given."""
     try:
         yield
-    except ConfigError as error:
-        raise ConfigError(f"{name}: {error}") from error
+    except kind as error:
+        raise kind(f"{name}: {error}") from error
 
 
 def check_fields(config: Any) -> None:

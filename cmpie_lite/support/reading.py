@@ -7,11 +7,12 @@ have been on its way here.
 
 from __future__ import annotations
 
+import codecs
 import mmap
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -19,6 +20,7 @@ from cmpie_lite.errors import DataError, ReadError
 
 LOOKS: Final = 5  # at a file that changes while it is looked at
 LARGEST_TEXT: Final = 100_000_000  # bytes: all of LLP's labels are 2 MB
+SAVE_AS: Final = "save it as UTF-8 in the program that wrote it"
 Content = TypeVar("Content")
 Buffer = bytearray | mmap.mmap
 
@@ -65,17 +67,24 @@ def read_bytes(path: Path, largest: int) -> bytearray:
 
 
 def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
-    """A text file's whole content, UTF-8, of at most `largest` bytes.
+    """A text file's whole content, UTF-8 or marked as UTF-16, of at most `largest` bytes.
 
     Raises:
         FileNotFoundError, ReadError, DataError: as `read_bytes`.
-        DataError: it is no UTF-8.
+        DataError: it is no such text.
     """
-    content = read_bytes(path, largest)
     try:
-        return content.decode()
+        return as_utf8(read_bytes(path, largest)).decode()
     except UnicodeDecodeError as error:
-        raise DataError(f"it is no text of UTF-8 ({error})") from error
+        raise DataError(f"it is no text of UTF-8 ({error}); {SAVE_AS}") from error
+
+
+def as_utf8(content: bytes | bytearray) -> bytes:
+    """A text's bytes without the mark of its coding; UTF-16, a spreadsheet's "Unicode text", as UTF-8."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        with suppress(UnicodeError):  # no UTF-16 after all, and no UTF-8 either
+            return content.decode("utf-16").encode()
+    return bytes(content).removeprefix(codecs.BOM_UTF8)
 
 
 def map_bytes(path: Path, largest: int) -> Buffer:

@@ -75,6 +75,7 @@ def test_it_parses_a_readers_video_with_a_readers_run(tmp_path: Path) -> None:
     [
         ({"vidoe": "a.mp4"}, "unknown parameter 'vidoe' = 'a.mp4'. Did you mean 'video'"),
         ({"video": "nowhere.mp4"}, "ParseSettings.video = 'nowhere.mp4', expected a video file"),
+        ({"output_dir": "/dev/null/out"}, "output_dir: /dev/null/out/.writable: cannot be written"),
         ({"threshold": 2.0}, "ParseSettings.threshold = 2.0, expected a probability in [0, 1]"),
     ],
 )
