@@ -19,6 +19,7 @@ from cmpie_lite.experiments.parse import (
     parse_features,
     write_events,
 )
+from cmpie_lite.experiments.run_files import so_far
 from cmpie_lite.experiments.run_many import GridError
 from cmpie_lite.experiments.words import assignments, parser
 from cmpie_lite.support.devices import check_device
@@ -80,7 +81,7 @@ def run_parse(options: argparse.Namespace) -> int:
     parsed = parse_features(model, features.audio, features.visual_2d, features.visual_3d)
     for caution in cautions(facts.get("source"), networks.trained):
         print(f"WARNING: {caution}")
-    for note in features.notes:
+    for note in filter(None, (so_far(options.run_dir, facts.get("epoch")), *features.notes)):
         print(printable(f"note: {note}"))
     events = event_table(parsed, (printable(options.video.name, keep=""),), options.threshold)
     print(events.to_string(index=False) if len(events) else "no events above the threshold")

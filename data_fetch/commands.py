@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from cmpie_lite.errors import DataError
+from cmpie_lite.support.files import at_work
 from cmpie_lite.support.text import printable
 from data_fetch.layout import SOURCE_FILE
 
@@ -67,6 +68,7 @@ def run_extract(args: argparse.Namespace) -> int:
     from data_fetch.extract.videos import MANIFEST, extract_many
     from data_fetch.layout import read_origin
 
+    _say_who_works(*args.videos)
     paths, absent = _chosen(args.videos, args.ids)
     if not paths:
         raise DataError("no videos given or found. Name files, or folders of files.")
@@ -100,6 +102,7 @@ def run_pack(args: argparse.Namespace) -> int:
     from cmpie_lite.data.annotations import read_annotations
     from data_fetch.pack.store import pack
 
+    _say_who_works(args.features)
     labels = read_annotations(args.annotations, args.version)
     if labels.faults:
         found = ", ".join(f"{n} x {kind}" for kind, n in Counter(f.problem for f in labels.faults).items())
@@ -127,6 +130,16 @@ def run_render(args: argparse.Namespace) -> int:
     scenes = render_set(args.out, counts, seed=args.seed, size=args.size, fps=args.fps, look=args.look)
     show(f"{len(scenes)} clips in {args.out / 'videos'}, their labels in {args.out / 'annotations'}")
     return 0
+
+
+def _say_who_works(*folders: Path) -> None:
+    """Say where another command is still at work in a folder that is read now, or in the one above."""
+    for folder in folders:
+        if at_work(folder) or at_work(folder.absolute().parent):
+            show(
+                f"{folder}: another process is at work there: what it adds from now on is not taken. Run "
+                "this command again once it has ended."
+            )
 
 
 def _ids(folder: Path | None, version: str) -> list[str]:

@@ -16,6 +16,7 @@ from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.decoding import Predictions
 from cmpie_lite.experiments.parse import event_table, events_folder, write_events
 from cmpie_lite.labels import CLASS_INDEX
+from cmpie_lite.support.files import one_at_a_time
 from cmpie_lite.training.checkpoint import LAST
 from tests.making import write_store
 from tests.making_runs import untrained_run
@@ -60,6 +61,13 @@ def test_the_command_line_trains_and_evaluates(
     error = capsys.readouterr().err
     assert "it is a training state (last.safetensors)" in error
     assert len(error.splitlines()) == 1
+    with one_at_a_time(folder):  # as a process that trains on
+        assert main(["evaluate", str(folder), *common]) == 0
+    so_far = f"NOTE: nothing says that the run in {folder} has ended: this is its best epoch so far, 1.\n"
+    assert so_far in capsys.readouterr().out
+    (folder / "record.json").unlink()
+    assert main(["evaluate", str(folder), *common]) == 0
+    assert so_far in capsys.readouterr().out
     scores = [line.split()[-5:] for line in trained.splitlines() if line.startswith("test")]
     assert scores == [line.split()[-5:] for line in evaluated.splitlines() if line.startswith("model")]
     assert len(scores) == 2

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cmpie_lite.support.files import one_at_a_time
 from data_fetch import label_statistics as statistics
 from data_fetch.__main__ import main
 from data_fetch.extract import videos as batch
@@ -200,10 +201,29 @@ def test_nothing_is_left_out_silently(
     printed = capsys.readouterr().out
     assert r"left out folder.mp4, more, notes.txt, red \x1b[31m.doc (not named as videos are)" in printed
     assert "\x1b" not in printed
+    assert "another process" not in printed
     assert main([*words, "--ids", "my.clip", "absent"]) == 1
     printed = capsys.readouterr().out
     assert "1 not found, 1 ok" in printed
     assert "absent: no video of this id is there" in printed
+
+
+def test_what_another_command_still_adds_to_is_read_with_a_sentence(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`extract` beside `videos` or `render`, `pack` beside `features`: what comes later is not taken."""
+    monkeypatch.setattr(batch, "extract_many", lambda *_, **__: [])
+    words = ["extract", str(videos), "--out", str(tmp_path / "out"), "--weights", "tiny"]
+    for busy in (videos, videos.parent):
+        with one_at_a_time(busy):
+            assert main(words) == 0
+        assert f"{videos}: another process is at work there: what it adds" in capsys.readouterr().out
+    assert main(words) == 0
+    assert "another process" not in capsys.readouterr().out
+    feats = tmp_path / "feats"
+    with one_at_a_time(feats):
+        assert main(["pack", str(feats), "--annotations", str(tmp_path)]) == 2
+    assert f"{feats}: another process is at work there" in capsys.readouterr().out
 
 
 def test_errors_do_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cmpie_lite.data.store import FeatureStore
-from cmpie_lite.errors import ConfigError, DataError
+from cmpie_lite.errors import ConfigError, DataError, WriteError
 from cmpie_lite.experiments import run_many as many_runs
 from cmpie_lite.experiments.run_many import GridError, finished, run_grid, run_job
 from cmpie_lite.experiments.run_one import run_experiment
@@ -142,6 +142,16 @@ def test_a_folder_that_cannot_be_written_is_found_before_training_together(
         GridError, match=r"2 of 2 runs failed, first .*WriteError: output_dir: .*cannot be written"
     ):
         run_grid([replace(job, seeds=[seed]) for seed in (1, 2)], store, together=True, progress=False)
+
+
+def test_a_grid_whose_folder_cannot_be_written_ends_before_its_workers_begin(
+    job: Settings, store: FeatureStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many_runs, "on_dask", lambda *_: pytest.fail("it began workers"))
+    (tmp_path / "file").touch()
+    jobs = [replace(job, seeds=[seed], output_dir=str(tmp_path / "file")) for seed in (1, 2)]
+    with pytest.raises(WriteError, match=r"^output_dir: .*cannot be written"):
+        run_grid(jobs, store, workers=2, progress=False)
 
 
 def test_threads_of_one_worker_do_not_share_random_numbers(job: Settings, store: FeatureStore) -> None:

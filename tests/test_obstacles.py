@@ -37,7 +37,7 @@ from cmpie_lite.support.files import (
 from cmpie_lite.support.locks import LockError, hold
 from cmpie_lite.training.checkpoint import BEST, LAST
 from data_fetch.extract.videos import extract_many
-from data_fetch.fetch import features
+from data_fetch.fetch import features, videos
 from data_fetch.pack.store import pack
 from data_fetch.render import clips
 from tests.making import TINY, files_of
@@ -239,7 +239,7 @@ def test_who_waited_for_all_seeds_reads_what_is_there(
     assert run_many.run_seeds([job], store) == [first]
 
 
-def test_two_do_not_unpack_or_render_into_one_folder(
+def test_two_do_not_unpack_fetch_or_render_into_one_folder(
     tmp_path: Path, held: Callable[[str, Path], None]
 ) -> None:
     (tmp_path / "a.zip").write_bytes(make_zip(members()))
@@ -250,6 +250,11 @@ def test_two_do_not_unpack_or_render_into_one_folder(
     with pytest.raises(Reached):
         fetch(tmp_path / "feats")
     assert features.ARCHIVE not in os.listdir(tmp_path / "feats")
+    held("data_fetch.fetch.videos._fetch_one", tmp_path / "raw")
+    with pytest.raises(Reached):
+        videos.fetch_videos(
+            ["a" * 11 + "_1_11"], tmp_path / "raw", download=lambda *_: tmp_path, progress=False
+        )
     held("data_fetch.render.clips.render_clip", tmp_path / "clips")
     with pytest.raises(Reached):
         clips.render_set(tmp_path / "clips", {"train": 1, "val": 1, "test": 1}, size=32, progress=False)

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from cmpie_lite.decoding import DecodeConfig
 from cmpie_lite.errors import DataError
+from cmpie_lite.experiments.run_files import so_far
 from cmpie_lite.experiments.run_one import run_experiment
 from cmpie_lite.experiments.settings import Settings, open_data, run_folder, settings_from, store_folder
 from cmpie_lite.experiments.words import DEFAULTS, assignments
 from cmpie_lite.metrics import ParsingScores
 from cmpie_lite.results.metric_tables import trivial_references
+from cmpie_lite.support.text import printable
 from cmpie_lite.training.evaluate import predict, score, score_by_protocol
 from cmpie_lite.training.loop import load_model
 
@@ -35,6 +37,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
     """Score a trained model on a split, beside the trivial references."""
     how = DecodeConfig(options.gate, options.threshold, options.threshold)  # now, not after the predictions
     model, facts = load_model(options.run_dir, options.device)
+    if note := so_far(options.run_dir, facts.get("epoch")):
+        print(printable(f"NOTE: {note}"))
     settings = replace(DEFAULTS, dataset=options.dataset, data_dir=options.data_dir, preset=options.preset)
     store = open_data(settings)
     print(banner(store.source, settings))

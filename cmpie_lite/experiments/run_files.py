@@ -16,6 +16,7 @@ from cmpie_lite.errors import CheckpointError, DataError
 from cmpie_lite.experiments.record import AGAIN, RECORD, RunRecord, read_record
 from cmpie_lite.labels import NUM_CLASSES, NUM_SEGMENTS
 from cmpie_lite.results.metric_tables import per_video_scores
+from cmpie_lite.support.files import at_work
 from cmpie_lite.support.reading import look
 from cmpie_lite.support.tensor_files import check_state, digest, read_tensor_file, tensors_in, write_tensors
 from cmpie_lite.support.typed import conform, load_json
@@ -100,6 +101,13 @@ def read_whole(folder: Path, store: FeatureStore) -> RunRecord | None:
         return record if sha256 == record["files"]["weights"] else None
     same = all(facts.get(part) == record[part] for part in ("config", "recipe"))
     return record if same and score(predictions, store.test).as_dict() == record["test"] else None
+
+
+def so_far(folder: Path, epoch: int | None) -> str:
+    """What to say of weights in a folder that has no record yet, or in which a process trains on; else ''."""
+    if not folder.is_dir() or ((folder / RECORD).is_file() and not at_work(folder)):
+        return ""
+    return f"nothing says that the run in {folder} has ended: this is its best epoch so far, {epoch}."
 
 
 def model_of(folder: Path, record: RunRecord, device: str | torch.device = "cpu") -> torch.nn.Module:

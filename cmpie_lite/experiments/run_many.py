@@ -113,11 +113,15 @@ def run_grid(
         together: all seeds of a configuration at once, in this process (`cmpie_lite.training.seeds`).
 
     Raises:
+        WriteError: the folder of all runs cannot be written.
         DataError: no scheduler at the address. GridError: runs that failed, after all others have ended.
     """
     records = [finished(job, store) for job in jobs]
     todo = [i for i, record in enumerate(records) if record is None]
     left = {i: jobs[i] for i in todo}
+    if todo:  # now, not once in every worker
+        with as_told_of("output_dir", WriteError):
+            check_writable(output_folder(jobs[0].output_dir))
     here = all(installed(package) for package in ("distributed", "cryptography"))
     count = min(workers or (os.cpu_count() or 1 if here else 1), len(todo))
     failed: list[str] = []

@@ -236,6 +236,18 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
         yield
 
 
+def at_work(folder: Path) -> bool:
+    """Whether a process is `one_at_a_time` at work for this folder; False where that cannot be known."""
+    try:
+        held = hold(folder / WORK, wait=False)
+    except OSError:
+        return False
+    if held is None:
+        return lexists(folder / WORK)
+    os.close(held)
+    return False
+
+
 def take(path: Path, *, wait: bool) -> int | None:
     """As `hold`, of a file that is made where it is missing; what cannot be is said as of any file.
 

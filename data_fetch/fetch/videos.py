@@ -19,7 +19,7 @@ from tqdm import tqdm
 from cmpie_lite.data.llp_names import Span, span_of
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
-from cmpie_lite.support.files import part_folder, sweep, whole_file
+from cmpie_lite.support.files import one_at_a_time, part_folder, sweep, whole_file
 from data_fetch.fetch.trim import TooShort, trim
 from data_fetch.tables import merge_rows
 
@@ -83,6 +83,19 @@ def fetch_videos(
     spans = {video: span_of(video) for video in ids}
     need("av", "extract")  # now, or every video would seem to be at fault
     download = download or yt_dlp_downloader()
+    with one_at_a_time(out):  # two would fetch every video twice
+        return _fetch_all(spans, out, download, sleep, retry_gone, wait, progress)
+
+
+def _fetch_all(
+    spans: Mapping[str, Span],
+    out: Path,
+    download: Downloader,
+    sleep: float,
+    retry_gone: bool,
+    wait: Callable[[float], None],
+    progress: bool,
+) -> list[dict[str, str]]:
     present = {video for video in spans if (out / f"{video}.mp4").is_file()}
     rows = {video: {"id": video, "status": "ok", "reason": ""} for video in present}
     known = merge_rows(out / MANIFEST, COLUMNS, rows)
