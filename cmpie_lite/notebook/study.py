@@ -94,13 +94,19 @@ def word(low: float, high: float) -> str:
     return ("undecided", "helps", "hurts")[side_of_zero(low, high)]
 
 
+def of_pair(differences: pd.DataFrame, metric: str, pair: tuple[str, str]) -> pd.DataFrame:
+    """The rows of a table of differences that set (one row, another) against each other in one score."""
+    better, worse = pair
+    chosen = (differences.metric == metric) & (differences.better == better) & (differences.worse == worse)
+    return differences[chosen]
+
+
 def verdict_table(report: Mapping[str, Any], metric: str = "event_type") -> Table:
     """Does each block help? A row per knob and level, a column per block: word, points, interval."""
     differences = frame_of(report["differences"])
-    rows = differences[differences.metric == metric]
     cells: dict[tuple[str, str], dict[str, str]] = {}
-    for (better, worse), block in blocks_in(differences).items():
-        for row in rows[(rows.better == better) & (rows.worse == worse)].to_dict("records"):
+    for pair, block in blocks_in(differences).items():
+        for row in of_pair(differences, metric, pair).to_dict("records"):
             said = word(float(row["low"]), float(row["high"]))
             cells.setdefault((row["knob"], row["level"]), {})[block] = f"{said}: {interval_text(limits(row))}"
     index = pd.MultiIndex.from_tuples(cells, names=["knob", "level"])
@@ -112,12 +118,8 @@ def told(
     differences: pd.DataFrame, metric: str, pair: tuple[str, str]
 ) -> dict[str, list[dict[Hashable, Any]]]:
     """What a pair's differences in one score say: the word of each interval, and the rows that say it."""
-    better, worse = pair
-    rows = differences[
-        (differences.metric == metric) & (differences.better == better) & (differences.worse == worse)
-    ]
     found: dict[str, list[dict[Hashable, Any]]] = {}
-    for row in rows.to_dict("records"):
+    for row in of_pair(differences, metric, pair).to_dict("records"):
         found.setdefault(word(float(row["low"]), float(row["high"])), []).append(row)
     return found
 
@@ -178,10 +180,9 @@ def difference_lines(
     axes: Axes, differences: pd.DataFrame, knob: str, metric: str, pairs: Mapping[tuple[str, str], str]
 ) -> None:
     """The differences of some pairs of rows in one score: points, intervals, a line through them."""
-    rows = differences[(differences.knob == knob) & (differences.metric == metric)]
     axes.axhline(0, color="grey", linewidth=0.8)
-    for i, ((better, worse), text) in enumerate(pairs.items()):
-        side = rows[(rows.better == better) & (rows.worse == worse)]
+    for i, (pair, text) in enumerate(pairs.items()):
+        side = of_pair(differences[differences.knob == knob], metric, pair)
         mean, low, high = (100 * side[name].astype(float).to_numpy() for name in ("mean", "low", "high"))
         place = [x + 0.06 * i for x in range(len(side))]
         axes.errorbar(
