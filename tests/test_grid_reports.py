@@ -53,6 +53,8 @@ def test_every_reading_is_run_beside_the_default() -> None:
         ("sa_axis", "channel"),
         ("sa_axis", "both"),
     ]
+    single = reading_jobs([Settings()], ["heads=8", "cma_form=projected"])
+    assert list(single) == [("", ""), ("heads", "8"), ("cma_form", "projected")]
 
 
 def test_a_reading_that_all_runs_have_is_not_run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +169,11 @@ def test_reports_lie_beside_the_runs_and_say_how_to_repeat_them(
         (["--ambiguities", "--set", "heads=4", "--set", "heads=8"], "--set gives heads more than once"),
         (["--ambiguities", "--set", "heads"], "NAME=VALUE"),
         (["--ambiguities", "dropout", "--set", "dropout=0"], "the only reading of dropout"),
+        (
+            ["--ambiguities", "cma_form=residual_norm"],
+            "no reading 'cma_form=residual_norm' beside the default, expected cma_form = residual, projected",
+        ),
+        (["--ambiguities", "heads="], "no reading 'heads=' beside the default, expected heads = 4, 8."),
         (["--ambiguities", "cma_axis"], "no readings of 'cma_axis', expected some of front_end"),
     ],
 )

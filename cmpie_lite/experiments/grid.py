@@ -239,8 +239,8 @@ def add_words(top: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--ambiguities",
         nargs="*",
-        metavar="FIELD",
-        help="CM-PIE (or one of --systems) by every reading, or by those of some fields",
+        metavar="FIELD[=VALUE]",
+        help="CM-PIE (or one of --systems) by every reading, or by those of some fields, or by single ones",
     )
     top.add_argument("--systems", nargs="+", help="only these of the table's systems")
     top.add_argument("--seeds", type=int, nargs="+", default=list(default.seeds))

@@ -48,20 +48,28 @@ def reading_jobs(base: Sequence[Settings], only: Sequence[str] = ()) -> dict[tup
 
     A reading that `base` has already is left out.
 
+    Args:
+        only: fields, or single readings such as "cma_form=projected"; none given: every field.
+
     Raises:
-        ConfigError: a system without readings; one of the fields `only` (none given: all) has none; nothing
-            is left to compare.
+        ConfigError: a system without readings; a field or reading that there is not; nothing is left to
+            compare.
     """
     known = readings(type(base[0].config))
     if not known:
         raise ConfigError(
             f"{base[0].model} has no readings, expected a system that has, such as cmpie or cm_cs."
         )
-    if unknown := [name for name in only if name not in known]:
-        raise ConfigError(f"no readings of {unknown[0]!r}, expected some of {', '.join(known)}.")
     found = {("", ""): list(base)}
-    for name in only or known:
-        for value in known[name]:
+    for word in only or known:
+        name, single, chosen = word.partition("=")
+        if name not in known:
+            raise ConfigError(f"no readings of {name!r}, expected some of {', '.join(known)}.")
+        values = [value for value in known[name] if not single or str(value) == chosen]
+        if not values:
+            others = ", ".join(map(str, known[name]))
+            raise ConfigError(f"no reading {word!r} beside the default, expected {name} = {others}.")
+        for value in values:
             jobs = [replace(job, overrides={**job.overrides, name: value}) for job in base]
             if jobs[0].config != base[0].config:
                 found[name, str(value)] = jobs
