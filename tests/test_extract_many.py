@@ -15,6 +15,7 @@ import pytest
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support import workers
+from cmpie_lite.support.workers import closing
 from data_fetch.__main__ import main
 from data_fetch.extract.results import feature_paths, is_done, video_id
 from data_fetch.extract.video import (
@@ -57,7 +58,7 @@ def test_refuses_to_mix_and_to_collide(clips: Path, tmp_path: Path, monkeypatch:
     (tmp_path / SOURCE_FILE).unlink()
     with pytest.raises(DataError, match=r"no source\.txt that says what they are.*Choose another --out"):
         extract_many(videos, tmp_path, TINY, workers=0, progress=False)
-    (tmp_path / SOURCE_FILE).write_bytes(b"\xff\xfe")
+    (tmp_path / SOURCE_FILE).write_bytes(b"\xff")
     with pytest.raises(DataError, match=r"source\.txt cannot be read: .*Expected one line of text"):
         extract_many(videos, tmp_path, TINY, workers=0, progress=False)
     with pytest.raises(DataError, match="1 ids come from several files, first 'render00000'"):
@@ -165,10 +166,12 @@ def test_a_lost_worker_loses_no_video(clips: Path, tmp_path: Path) -> None:
 
     videos = sorted((clips / "videos").glob("*.mp4"))
     with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
+        closing(
+            LocalCluster(
+                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
+            )
         ) as cluster,
-        Client(cluster) as client,
+        closing(Client(cluster)) as client,
     ):
         pids = client.run(os.getpid)
         victim = next(iter(pids.values()))

@@ -34,6 +34,16 @@ def test_paths_that_lead_out_are_refused(tmp_path: Path, make: type, name: str) 
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [archive]
 
 
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_features_of_other_videos_are_not_taken_for_llps(tmp_path: Path, make: type) -> None:
+    """What `extract` made, packed into an archive: unpacked by `features` it was packed as LLP."""
+    archive = tmp_path / "a.archive"
+    archive.write_bytes(make({"feats/source.txt": b"own videos\n"} | members()))
+    with pytest.raises(DataError, match=r"holds features of 'own videos', as its source.txt says, not LLP's"):
+        extract_features(archive, tmp_path / "out", progress=False)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("kind", ["SYMTYPE", "LNKTYPE", "FIFOTYPE", "CHRTYPE", "BLKTYPE"])
 def test_tar_links_and_devices_are_refused(tmp_path: Path, kind: str) -> None:
     buffer = io.BytesIO()

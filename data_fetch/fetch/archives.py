@@ -24,8 +24,9 @@ from tqdm import tqdm
 from cmpie_lite.data.llp_names import VIDEO_ID, feature_name
 from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.support.files import DISK_ERRORS, sweep, whole_file
+from cmpie_lite.support.reading import as_utf8
 from cmpie_lite.support.text import shown
-from data_fetch.layout import LAYOUT, array_fault
+from data_fetch.layout import LAYOUT, SOURCE_FILE, array_fault
 from data_fetch.sources import FEATURES_BYTES
 
 MEMBER_BYTES: Final = 2**20  # the largest array, 80 x 2048 float32, has 655488 bytes with its header
@@ -72,7 +73,7 @@ def extract_features(archive: Path, out: Path, progress: bool = True) -> Extract
     Members called `ID_start_end.npy` are written as `ID.npy`.
 
     Raises:
-        DataError: not an archive, truncated, hostile, or too large for the disk.
+        DataError: not an archive, truncated, hostile, of other videos' features, or too large for the disk.
         WriteError: an array cannot be written.
     """
     written = kept = ignored = 0
@@ -134,8 +135,17 @@ def _write_checked(member: Member, folder: str, path: Path) -> None:
             raise _BadArray(reason)
 
 
+def _refuse_others(archive: Path, member: Member) -> None:
+    """Refuse features of other videos, as `extract` makes them: below `out` they would count as LLP's own."""
+    text = as_utf8(_content(member)).decode(errors="backslashreplace").strip()
+    raise DataError(
+        f"{archive} holds features of {shown(text)}, as its {SOURCE_FILE} says, not LLP's own. Unpack it "
+        "yourself, and give the folder."
+    )
+
+
 def _place(archive: Path, member: Member, count: int) -> tuple[str, str] | None:
-    """Folder and id of a feature array; None for other files; hostile members raise."""
+    """Folder and id of a feature array; None for other files; hostile members and foreign arrays raise."""
     parts = PurePosixPath(member.name.replace("\\", "/")).parts
     hostile = (
         ".." in parts
@@ -152,6 +162,8 @@ def _place(archive: Path, member: Member, count: int) -> tuple[str, str] | None:
         raise DataError(
             f"{archive}: more than {MAX_MEMBERS} members, or one of over {MAX_OTHER_BYTES} bytes. Refused."
         )
+    if member.kind == "file" and parts[-1] == SOURCE_FILE:
+        _refuse_others(archive, member)
     if member.kind == "folder" or len(parts) < 2 or parts[-2] not in LAYOUT or "__MACOSX" in parts:
         return None
     name = parts[-1].removesuffix(".npy")
