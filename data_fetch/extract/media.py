@@ -49,7 +49,7 @@ def open_media(path: Path) -> Iterator[Any]:
         if status.st_size == 0:
             raise DataError(f"{path}: the file is empty (0 bytes). Fetch it again.")
     try:
-        # `options` would be each track's too: PyAV 15 to 17 dies of those where tracks are found late (flv).
+        # `options` would be each track's too: PyAV before 18 dies of those where tracks are found late (flv).
         options = {"protocol_whitelist": "file"}
         with av.open(str(path.resolve()), container_options=options) as container:
             if container.format.name.split(",")[0] in PLAYLISTS:
