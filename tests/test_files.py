@@ -299,6 +299,16 @@ def test_a_command_goes_on_where_its_streams_are_closed(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "whole"
 
 
+@pytest.mark.parametrize("locale", [{"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_what_a_terminals_coding_lacks_is_written_out(locale: dict[str, str]) -> None:
+    code = r'from cmpie_lite.support.streams import keep_streams; keep_streams(); print("5 \u2013 8 \u03b1")'
+    environment = os.environ | {"PYTHONCOERCECLOCALE": "0"} | locale
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=True
+    )
+    assert done.stdout == rb"5 \u2013 8 \u03b1" + b"\n"
+
+
 @pytest.mark.parametrize(
     ("place", "status", "said"), [("pipe", 141, ""), ("full", 2, "No space left on device")]
 )

@@ -147,6 +147,27 @@ def test_reports_lie_beside_the_runs_and_say_how_to_repeat_them(
     assert main(["grid", *words]) == 0
     command = read_report(tmp_path / "my out" / "table2.json")["command"]
     assert shlex.split(command) == ["python", "-m", "cmpie_lite", "grid", *words]
+    monkeypatch.setattr(grid, "print", lambda *_: pytest.fail("the report is not there yet"), raising=False)
+    (tmp_path / "my out" / "table2.json").unlink()
+    with pytest.raises(pytest.fail.Exception):
+        main(["grid", *words])
+    assert read_report(tmp_path / "my out" / "table2.json")["command"] == command
+    monkeypatch.undo()
+
+
+def test_a_name_that_is_no_utf8_does_not_cost_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes of another coding stand as halves of characters in the words, and no report may hold these."""
+    records = [record(name, 1, 0.5) for name in ("han", "cmpie")]
+    monkeypatch.setattr(
+        grid,
+        "table_report",
+        lambda _, table, command, ended: make_report(records, [("cmpie", "han")], command),
+    )
+    out = str(tmp_path / "caf\udce9")
+    assert main(["grid", "--table", "2", "--output-dir", out]) == 0
+    assert r"caf\udce9" in read_report(Path(out) / "table2.json")["command"]
 
 
 @pytest.mark.parametrize(

@@ -276,12 +276,12 @@ def run(options: argparse.Namespace, overrides: Mapping[str, Any], command: str)
         report = ambiguity_report(settings, command, options.ambiguities, system=systems[0])
     else:
         report = table_report(settings, options.table, command, ended=options.ended)
+    write_report(path, report)  # before anything is printed, which may fail
     runs = frame_of(report["runs"])
     print("\n".join(filter(None, (about(runs), caution(runs)))))
     if options.table is not None:
         print(score_table(runs).markdown())
         print(interval_table(runs, frame_of(report["intervals"])).markdown())
         print(behaviour_table(report).markdown())
-    write_report(path, report)
     print(f"report: {path}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -64,7 +65,8 @@ def keep_streams() -> None:
     """Put the null device in the place of standard streams that were closed, as by `2>&-`.
 
     Without it Python has None for them, which a progress bar cannot write to, and the next file that is
-    opened gets their number, and with it what C libraries write to "standard error".
+    opened gets their number, and with it what C libraries write to "standard error". And what a stream's
+    coding has no sign for, as that of the locale C, is written out: no work is lost to a dash in a table.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
@@ -76,3 +78,5 @@ def keep_streams() -> None:
                 os.close(null)
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf8"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
