@@ -29,6 +29,7 @@ from cmpie_lite.results.published import printed_cells, published_scores
 from cmpie_lite.results.report_files import read_report, write_report
 from cmpie_lite.results.report_form import BEHAVIOUR, Report, frame_of, split_of
 from cmpie_lite.results.reports import make_report
+from cmpie_lite.results.score_tables import behaviour_of
 from cmpie_lite.systems.rows import paper_rows
 from tests.making_reports import readings_report, record
 
@@ -287,6 +288,20 @@ def test_what_chapters_say_of_table_2_is_what_is_stored() -> None:
     gates = behaviour.gate_videos.dropna()
     assert len(gates) == 5
     assert (gates > 0.02).all()  # SA's gate follows the clip
+
+
+def test_what_chapter_4_says_of_the_printed_form_is_what_is_stored() -> None:
+    report = read_report(ROOT / "book" / "results" / "ambiguities_narrow.json")
+    printed = report["effects"]["cma_form"]["printed"]["all"]
+    cells = nbformat.read(ROOT / "notebooks" / "04_cross_modal_aggregation.ipynb", as_version=4).cells
+    said = " ".join("".join(cell.source for cell in cells if cell.cell_type == "markdown").split())
+    sizes = [
+        f"{printed[f'{level}_type']['mean']:.1f} points of {level} Type@AV" for level in ("segment", "event")
+    ]
+    assert f"stand {sizes[0]} and {sizes[1]} above our default (D = 128, six seeds)" in said
+    assert all((printed[f"{level}_type"]["low"] or 0) > 0 for level in ("segment", "event"))
+    assert (len(report["seeds"]), report["base"].split(",")[0]) == (6, "dim=128")
+    assert behaviour_of(report).timing_event.idxmax() == "cma_form=printed"
 
 
 def test_what_pages_say_of_table_1_is_what_is_stored() -> None:
