@@ -112,7 +112,8 @@ def summary(stored: Report) -> list[str]:
         "",
     ]
     if len(behaviour := behaviour_of(stored)):
-        lines += [findings.of_readings(behaviour), ""]
+        last = "The last columns: the share of predicted events that span the clip, and what timing adds."
+        lines += [f"{findings.of_readings(behaviour)} {last}", ""]
     shown = behaviour_table(stored).cells[list(SHOWN)]
     heads = ["reading", "segment Type@AV", "event Type@AV", *(SHOWN if len(shown) else ())]
     lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
