@@ -90,10 +90,10 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const boxes = "pre, .wide, div.math, div.math mjx-container, article figure:not(:has(> .drawing)), .drawing, article .diagram, .cell_output > .output, .pst-scrollable-table-container";
 
-  // On a narrow screen, and on paper, a formula shrinks a little before it scrolls.
-  const fit = (box) => {
+  // Where there is little room a formula shrinks a little before it scrolls; on paper, which does not scroll, a table does too.
+  const fit = (box, least, room = box) => {
     box.style.fontSize = "";
-    const ratio = box.clientWidth / box.scrollWidth, least = matchMedia("print").matches ? 0.5 : 0.78; // paper does not scroll
+    const ratio = room.clientWidth / box.scrollWidth;
     if (ratio < 1) box.style.fontSize = `${Math.max(least, ratio - 0.01) * parseFloat(getComputedStyle(box).fontSize)}px`;
   };
 
@@ -115,7 +115,10 @@ document.addEventListener("DOMContentLoaded", () => {
     box.classList.toggle("more-right", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
   };
   const reach = () => {
-    all("div.math mjx-container").forEach(fit);
+    const paper = matchMedia("print").matches, least = paper ? 0.5 : 0.78;
+    all("div.math mjx-container").forEach((box) => fit(box, least));
+    all(".cards td > p mjx-container").forEach((box) => fit(box, least, box.closest("p")));
+    all("article table").forEach((table) => fit(table, paper ? least : 1, table.parentElement));
     all("table.dataframe").forEach((table) => { // a table a little too wide gets less air
       table.classList.remove("tight");
       table.classList.toggle("tight", table.scrollWidth > table.closest(".output, .scroller")?.clientWidth);
@@ -144,7 +147,9 @@ document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("scroll", (event) => { if (event.target.classList?.contains("scrolls")) fade(event.target); }, { capture: true, passive: true });
   reach();
   window.addEventListener("load", () => { reach(); window.MathJax?.startup?.promise.then(reach); });
-  window.addEventListener("resize", reach);
+  ["resize", "afterprint"].forEach((change) => window.addEventListener(change, reach));
+  let asked; // a fold that opens shows boxes that had no size before; paper opens many at once
+  document.addEventListener("toggle", () => { clearTimeout(asked); asked = setTimeout(reach); }, { capture: true });
 
   // On paper everything is unfolded and every picture is there.
   window.addEventListener("beforeprint", () => {

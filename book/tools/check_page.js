@@ -7,6 +7,11 @@
   images.forEach((image) => { image.loading = "eager"; });
   await Promise.all(images.map((image) => image.decode().catch(() => null)));
 
+  // Folds are looked into as well.
+  const folds = all("article details:not([open])");
+  folds.forEach((fold) => { fold.open = true; });
+  if (folds.length) await new Promise((done) => setTimeout(done, 50));
+
   for (const m of all("span.math, div.math")) if (!m.querySelector("mjx-container")) problems.push("maths not drawn: " + say(m));
   for (const m of all("mjx-merror, [data-mjx-error]")) problems.push("maths error: " + m.textContent.slice(0, 80));
   for (const i of images) if (!i.complete || !i.naturalWidth) problems.push("picture not loaded: " + say(i));
@@ -130,5 +135,6 @@
   if (h1 !== 1 && !location.pathname.match(/(search|genindex)\.html$/)) problems.push(`${h1} headings of level 1`);
   for (const [css, what] of [["title", "title"], ['meta[name="description"]', "description"], ['meta[property="og:image"]', "picture for a shared link"]])
     if (!document.querySelector(css)) problems.push(`no ${what}`);
+  folds.forEach((fold) => { fold.open = false; });
   return problems;
 })()
