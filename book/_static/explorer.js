@@ -96,11 +96,13 @@ function element(tag, attributes = {}, ...children) {
 let serial = 0;
 const freshId = () => `explorer-${(serial += 1)}`;
 
-/** A labelled slider; `show` turns its value into the text beside it. */
+/** A labelled slider; `show` turns its value into the text beside it, whose longest keeps its place. */
 function slider(label, min, max, step, value, show, onInput) {
   const id = freshId();
   const input = element("input", { type: "range", id, min, max, step, value });
   const text = element("output", { for: id });
+  const values = Array.from({ length: Math.round((max - min) / step) + 1 }, (_, n) => show(min + n * step));
+  text.style.minWidth = `${Math.max(...values.map((value) => value.length))}ch`;
   const update = () => {
     text.textContent = show(Number(input.value));
     input.setAttribute("aria-valuetext", text.textContent);

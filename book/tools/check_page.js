@@ -131,6 +131,11 @@
     if (height - (width * poster.naturalHeight) / poster.naturalWidth < BUTTONS) problems.push("its buttons hide a part of a clip: " + say(video));
   }
 
+  for (const cells of all(".cells")) {
+    const last = [...cells.querySelectorAll(".cell")].pop();
+    if (last && last.getBoundingClientRect().right > cells.getBoundingClientRect().right + 1) problems.push("its frame does not hold all of a grid: " + say(cells));
+  }
+
   const h1 = all("article h1").length;
   if (h1 !== 1 && !location.pathname.match(/(search|genindex)\.html$/)) problems.push(`${h1} headings of level 1`);
   for (const [css, what] of [["title", "title"], ['meta[name="description"]', "description"], ['meta[property="og:image"]', "picture for a shared link"]])

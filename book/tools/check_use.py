@@ -57,9 +57,13 @@ def check_keyboard(browser: Browser) -> list[str]:
                     problems.append(f"{css} {index}: no {control}")
                 continue
             seen = {said_or_drawn(browser, part, state)} if len(keys) == 1 else set()
+            heights = {said_or_drawn(browser, part, "part.offsetHeight")}
             for key in keys:
                 browser.press(key)
                 seen.add(said_or_drawn(browser, part, state))
+                heights.add(said_or_drawn(browser, part, "part.offsetHeight"))
+            if css != ".quiz" and max(heights) > min(heights) + 1:
+                problems.append(f"{css} {index} grows under the reader's hand: {sorted(heights)} pixels")
             if len(seen) < 2:
                 problems.append(f"{css} {index} does not answer to the keyboard")
     return problems
