@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import nbformat
 import pandas as pd
 import pytest
 import torch
@@ -18,8 +21,11 @@ from cmpie_lite.model import CMPIE
 from cmpie_lite.notebook.answers import choices_of
 from cmpie_lite.notebook.exercises import CHECKS, check_exercise
 
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 PRESENCE = pd.DataFrame({"heard only": [3, 1], "heard and seen": [5, 0], "seen only": [1, 2]})
 FEATURES = torch.tensor([[1.0, 3], [0, 2], [4, 2]])
+
+EVENTS = pd.DataFrame({"onset": [0.0, 2.0], "offset": [4.0, 3.0]})
 
 
 def head() -> nn.Module:
@@ -87,6 +93,8 @@ WRONG: list[tuple[str, Any, tuple[Any, ...]]] = [
     ("7.2", 319, (choices_of(ModelConfig),)),
     ("7.3", lambda h, s, head: head((h + s) / 2)[0], (head(),)),
     ("T2.1", lambda spread, width: int((1.96 * spread / width) ** 2), ()),  # rounded down
+    ("P.1", lambda table, start: table.assign(onset=table.onset + start), (EVENTS,)),  # offsets as they were
+    ("P.2", lambda table: "WEBVTT\n\n" + "\n\n".join(table.label), ()),
 ]
 
 
@@ -120,3 +128,14 @@ def test_a_forgotten_return_is_an_error_and_a_blank_is_to_do(
     check_exercise(number, lambda *_: ..., *CONTEXT[number])
     check_exercise(number, ..., *CONTEXT[number])
     assert capsys.readouterr().out == f"to do  Exercise {number}\n" * 2
+
+
+def test_the_solutions_of_parsing_a_video_are_right(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "".join(cell.source for cell in nbformat.read(NOTEBOOKS / "parse_a_video.ipynb", 4).cells)
+    solutions = re.findall(r"<summary>Solution</summary>\n\n(.*?)\n\n</details>", text, flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    for solution in solutions:
+        exec(textwrap.dedent(solution), names)
+    check_exercise("P.1", names["in_the_file"], EVENTS)
+    check_exercise("P.2", names["captions"])
+    assert capsys.readouterr().out == "ok     Exercise P.1\nok     Exercise P.2\n"

@@ -171,12 +171,10 @@ class Browser:
         """Turn the open page to another theme, as its own button does; events before are forgotten."""
         self.events.clear()
         self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
-        still = (
-            "const still = new CSSStyleSheet(); still.replaceSync('* { transition: none !important }');"
-            "document.adoptedStyleSheets.push(still);"  # else colours change over a moment
-        )
         self.evaluate(
-            f"{{ {still} Object.assign(document.documentElement.dataset, {{theme: '{theme}', mode: '{theme}'}}); }}"
+            "{ const still = new CSSStyleSheet(); still.replaceSync('* { transition: none !important }');"
+            " document.adoptedStyleSheets.push(still);"  # else colours change over a moment
+            f" Object.assign(document.documentElement.dataset, {{theme: '{theme}', mode: '{theme}'}}); }}"
             " new Promise((done) => setTimeout(done, 50))"
         )
 

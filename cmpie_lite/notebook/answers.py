@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any, get_args, get_origin, get_type_hints
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
@@ -285,6 +286,25 @@ def seeds_needed(answer: Callable) -> Iterator[Case]:
     for spread, width in ((1.0, 0.5), (2.0, 0.5), (0.5, 1.0)):
         enough = (n for n in range(1, 1000) if 1.96 * spread / math.sqrt(n) <= width)
         yield f"spread {spread:g}, width {width:g}", answer(spread, width), next(enough)
+
+
+# ---------- parsing a video ----------
+
+
+def in_the_file(answer: Callable, table: pd.DataFrame) -> Iterator[Case]:
+    """Exercise P.1."""
+    moved = answer(table, 20.0)
+    for name in ("onset", "offset"):
+        received = moved[name].tolist() if isinstance(moved, pd.DataFrame) else moved
+        yield name, received, [seconds + 20 for seconds in table[name]]
+
+
+def captions(answer: Callable) -> Iterator[Case]:
+    """Exercise P.2."""
+    for label, onset, offset in (("Cat", 2.0, 10.0), ("Dog", 0.0, 1.5)):
+        events = pd.DataFrame({"onset": [onset, 3.0], "offset": [offset, 5.0], "label": [label, "Car"]})
+        cue = f"00:{onset:06.3f} --> 00:{offset:06.3f}\n[{label}]"
+        yield label, answer(events.assign(modality=["audio", "visual"])), f"WEBVTT\n\n{cue}"
 
 
 def choices_of(config: type) -> dict[str, tuple[Any, ...]]:

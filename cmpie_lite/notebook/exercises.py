@@ -44,6 +44,8 @@ CHECKS: Final[dict[str, Callable[..., Iterator[answers.Case]]]] = {
     "7.2": answers.how_many,
     "7.3": answers.late_mean,
     "T2.1": answers.seeds_needed,
+    "P.1": answers.in_the_file,
+    "P.2": answers.captions,
 }
 
 
