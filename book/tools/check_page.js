@@ -136,6 +136,8 @@
     if (last && last.getBoundingClientRect().right > cells.getBoundingClientRect().right + 1) problems.push("its frame does not hold all of a grid: " + say(cells));
   }
 
+  for (const key of innerWidth > 600 ? [] : all("form kbd, button kbd")) if (key.checkVisibility()) problems.push("a telephone has no such key: " + key.textContent);
+
   const h1 = all("article h1").length;
   if (h1 !== 1 && !location.pathname.match(/(search|genindex)\.html$/)) problems.push(`${h1} headings of level 1`);
   for (const [css, what] of [["title", "title"], ['meta[name="description"]', "description"], ['meta[property="og:image"]', "picture for a shared link"]])
