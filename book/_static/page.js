@@ -147,7 +147,8 @@ document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("scroll", (event) => { if (event.target.classList?.contains("scrolls")) fade(event.target); }, { capture: true, passive: true });
   reach();
   window.addEventListener("load", () => { reach(); window.MathJax?.startup?.promise.then(reach); });
-  ["resize", "afterprint"].forEach((change) => window.addEventListener(change, reach));
+  window.addEventListener("resize", reach);
+  matchMedia("print").addEventListener("change", reach);
   let asked; // a fold that opens shows boxes that had no size before; paper opens many at once
   document.addEventListener("toggle", () => { clearTimeout(asked); asked = setTimeout(reach); }, { capture: true });
 

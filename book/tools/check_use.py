@@ -109,5 +109,5 @@ def check_paper(browser: Browser) -> list[str]:
     problems = browser.evaluate(PAPER)
     browser.send("Emulation.setEmulatedMedia", media="")
     browser.resize(width, height)
-    browser.evaluate("window.dispatchEvent(new Event('afterprint')); 0")
+    browser.becomes("!matchMedia('print').matches")
     return sorted(set(problems))
