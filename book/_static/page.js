@@ -149,8 +149,15 @@ document.addEventListener("DOMContentLoaded", () => {
   window.addEventListener("load", () => { reach(); window.MathJax?.startup?.promise.then(reach); });
   window.addEventListener("resize", reach);
   matchMedia("print").addEventListener("change", reach);
-  let asked; // a fold that opens shows boxes that had no size before; paper opens many at once
-  document.addEventListener("toggle", () => { clearTimeout(asked); asked = setTimeout(reach); }, { capture: true });
+  // A fold that opens shows boxes that had no size before, and the theme moves the text to its new width over a moment.
+  let asked, room;
+  const soon = () => { clearTimeout(asked); asked = setTimeout(reach); };
+  document.addEventListener("toggle", soon, { capture: true });
+  const widths = new ResizeObserver(([{ contentRect }]) => {
+    if (contentRect.width !== room) soon();
+    room = contentRect.width;
+  });
+  all("article").forEach((article) => widths.observe(article));
 
   // On paper everything is unfolded and every picture is there.
   window.addEventListener("beforeprint", () => {

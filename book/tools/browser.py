@@ -175,7 +175,13 @@ class Browser:
             "{ const still = new CSSStyleSheet(); still.replaceSync('* { transition: none !important }');"
             " document.adoptedStyleSheets.push(still);"  # else colours change over a moment
             f" Object.assign(document.documentElement.dataset, {{theme: '{theme}', mode: '{theme}'}}); }}"
-            " new Promise((done) => setTimeout(done, 50))"
+        )
+        self.drawn()
+
+    def drawn(self) -> None:
+        """Wait until the page has heard of changes of its window or medium, and is drawn with them."""
+        self.evaluate(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => 0)"
         )
 
     def slow_down(self, delay: float, bytes_per_second: float, processor: float) -> None:

@@ -32,7 +32,6 @@ PAPER = """(() => { window.dispatchEvent(new Event('beforeprint')); const proble
         problems.push('a fold is empty on paper: ' + part.outerHTML.slice(0, 80)); } }
   for (const box of document.querySelectorAll('.explorer .control, article video, .scroll-hint'))
     if (box.checkVisibility()) problems.push('on paper: ' + box.outerHTML.slice(0, 80));
-  window.dispatchEvent(new Event('resize'));
   for (const part of document.querySelectorAll('div.math mjx-math, article table'))
     if (part.checkVisibility() &&
         part.getBoundingClientRect().right > part.closest('article').getBoundingClientRect().right + 1)
@@ -106,8 +105,9 @@ def check_paper(browser: Browser) -> list[str]:
     width, height = browser.evaluate("[innerWidth, innerHeight]")
     browser.send("Emulation.setEmulatedMedia", media="print")
     browser.resize(WIDTH, height)
+    browser.drawn()
     problems = browser.evaluate(PAPER)
     browser.send("Emulation.setEmulatedMedia", media="")
     browser.resize(width, height)
-    browser.becomes("!matchMedia('print').matches")
+    browser.drawn()
     return sorted(set(problems))
