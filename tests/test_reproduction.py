@@ -24,6 +24,7 @@ from cmpie_lite.results.findings import (
     of_readings,
     of_tagging,
 )
+from cmpie_lite.results.intervals import side_of_zero
 from cmpie_lite.results.pairing import interval_of
 from cmpie_lite.results.published import printed_cells, published_scores
 from cmpie_lite.results.report_files import read_report, write_report
@@ -302,6 +303,13 @@ def test_what_chapter_4_says_of_the_printed_form_is_what_is_stored() -> None:
     assert all((printed[f"{level}_type"]["low"] or 0) > 0 for level in ("segment", "event"))
     assert (len(report["seeds"]), report["base"].split(",")[0]) == (6, "dim=128")
     assert behaviour_of(report).timing_event.idxmax() == "cma_form=printed"
+    wide = read_report(ROOT / "book" / "results" / "ambiguities.json")["effects"]["cma_form"]["printed"][
+        "all"
+    ]
+    event, segment = wide["event_type"], wide["segment_type"]
+    assert f"D = 512, they stand {event['mean']:.1f} points of event Type@AV above it" in said
+    assert side_of_zero(event["low"], event["high"]) == 1
+    assert side_of_zero(segment["low"], segment["high"]) == 0
 
 
 def test_what_pages_say_of_table_1_is_what_is_stored() -> None:
