@@ -49,7 +49,9 @@ SYSTEMS: Final[dict[str, System]] = {
         HAN_RECIPE,
         {1: "HAN", 2: "HAN"},
     ),
-    "mm_pyramid": System("MM-Pyramid", MMPyramidConfig(), PYRAMID_RECIPE, {1: "MM-Pyramid"}),
+    "mm_pyramid": System(
+        "MM-Pyramid (modalities not swapped)", MMPyramidConfig(), PYRAMID_RECIPE, {1: "MM-Pyramid"}
+    ),
     "mm_pyramid_swapped": System(
         "MM-Pyramid (modalities swapped, as its code does)",
         MMPyramidConfig(order="swapped"),
