@@ -38,7 +38,8 @@ $(READY): $(LOCKED) pyproject.toml # the package itself: seconds
 reproduce: $(READY) ## train CM-PIE, 40 epochs, on the embedded data (or on LLP where data/llp is packed)
 	cd notebooks && PATH="$(CURDIR)/$(BIN):$$PATH" papermill train.ipynb out.ipynb -p epochs 40
 
-test: $(READY) lint unit nbval ## all checks: style, types, floors, tests, every notebook's outputs
+test: $(READY) ## all checks, two at a time: style, types, floors, tests, every notebook's outputs
+	@$(MAKE) --no-print-directory -j2 lint nbval unit
 
 lint: $(READY) ## style, types, floors
 	$(RUN) ruff check .
