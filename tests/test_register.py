@@ -89,6 +89,7 @@ def test_the_registers_summary_ranks_what_was_measured(
     assert [row.split("`")[1] for row in rows] == ["sa_axis=both", "heads=4", "heads=8"]
     assert [row.count("*") for row in rows] == [2, 0, 2]
     page = store("ambiguities.json", {("heads", 8): 0.015})
+    assert "Its interval of segment Type@AV leaves out zero. Half an interval" in page
     assert page.index("### At D = 512") < page.index("### At D = 128")
     assert "| `heads` | reading | effect on LLP-sim, D = 512 | effect on LLP-sim, D = 128 |" in page
     row = "| `8` | Eight. | +1.50 [+1.39, +1.61] segment Type@AV | -0.90 [-1.01, -0.79] segment Type@AV |"

@@ -105,8 +105,12 @@ def summary(stored: Report) -> list[str]:
         f"{len(stored['seeds'])} paired seeds, {stored['epochs']} epochs{also}. Points of F-score on the "
         f"test split, each reading minus the runs without it; 95 % intervals: {stored['interval']}.",
         "",
-        f"Of {len(rows)} readings, {len(matter)} have an interval of segment Type@AV that leaves out zero"
-        + (f": {', '.join(matter)}. " if matter else ". ")
+        (
+            f"Of {len(rows)} readings, {len(matter)} have an interval of segment Type@AV that leaves out zero"
+            f"{': ' * bool(matter)}{', '.join(matter)}. "
+            if len(rows) > 1
+            else f"Its interval of segment Type@AV {'leaves out' if matter else 'holds'} zero. "
+        )
         + f"Half an interval is about {half:.1f} points: a much smaller effect would not show; "
         "and of twenty readings without any effect, one would be starred by chance.",
         "",
