@@ -42,9 +42,8 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
     """Run the command that the words ask for."""
     try:
         if options.command in ("grid", "controlled"):
-            command = printable(
-                shlex.join(["python", "-m", "cmpie_lite", *words]), keep=""
-            )  # it goes into a report
+            command = shlex.join(["python", "-m", "cmpie_lite", *words])
+            command = printable(command, keep="")  # it goes into a report
             study = grid if options.command == "grid" else controlled
             if options.command == "controlled":
                 options.knobs = assignments(options.knobs, "--knobs")

@@ -12,7 +12,7 @@ from cmpie_lite.config import TrainConfig
 from cmpie_lite.experiments.readings import effects_of
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.intervals import MIN_SEEDS, Interval
-from cmpie_lite.results.report_form import Report, frame_of
+from cmpie_lite.results.report_form import BEHAVIOUR, Report, frame_of, split_of
 from cmpie_lite.results.reports import changes, make_report, runs_frame
 from cmpie_lite.systems.build import config_to_facts
 from cmpie_lite.systems.rows import SYSTEMS
@@ -54,6 +54,15 @@ def readings_report(gaps: dict[tuple[str, Any], float], seeds: int = 6, **base: 
     pairs = [(name, label) for name in labels.values()]
     report = make_report(records, pairs, "the command", key="changed")
     report["base"], report["effects"] = label, effects_of(labels, frame_of(report["intervals"]))
+    return report
+
+
+def report_of_one_that_times() -> Report:
+    """A report of readings at D = 128: the default only tags, and `sa_axis=global` places events in time."""
+    report = readings_report({("sa_axis", "global"): 0.01}, dim=128)
+    values = {name: [0.5, 0.5] for name in BEHAVIOUR} | {"timing_event": [0.001, 0.015]}
+    rows = pd.DataFrame(values, ["dim=128", "dim=128,sa_axis=global"])
+    report["tables"]["behaviour"] = split_of(rows.rename_axis("system"))
     return report
 
 

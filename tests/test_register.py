@@ -7,17 +7,15 @@ import re
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-import pandas as pd
 import pytest
 
 from book.tools import register
 from cmpie_lite.config import ModelConfig
 from cmpie_lite.decoding import DecodeConfig
 from cmpie_lite.results.report_files import write_report
-from cmpie_lite.results.report_form import BEHAVIOUR, split_of
 from cmpie_lite.results.score_tables import NBSP
 from cmpie_lite.support.fields import override
-from tests.making_reports import readings_report
+from tests.making_reports import readings_report, report_of_one_that_times
 
 
 def test_register_has_one_entry_for_each_open_field() -> None:
@@ -117,11 +115,7 @@ def test_the_registers_summary_ranks_what_was_measured(
 def test_the_summary_shows_what_each_reading_does_with_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = readings_report({("sa_axis", "global"): 0.01}, dim=128)
-    values = {name: [0.5, 0.5] for name in BEHAVIOUR} | {"timing_event": [0.001, 0.015]}
-    rows = pd.DataFrame(values, ["dim=128", "dim=128,sa_axis=global"])
-    report["tables"]["behaviour"] = split_of(rows.rename_axis("system"))
-    write_report(tmp_path / "ambiguities.json", report)
+    write_report(tmp_path / "ambiguities.json", report_of_one_that_times())
     monkeypatch.setattr(register, "RESULTS", tmp_path)
     page = register.markdown().replace(NBSP, " ")
     assert "| default | – | – | 50 % | 50 % | +0.1 |" in page

@@ -28,11 +28,11 @@ from cmpie_lite.results.intervals import side_of_zero
 from cmpie_lite.results.pairing import interval_of
 from cmpie_lite.results.published import printed_cells, published_scores
 from cmpie_lite.results.report_files import read_report, write_report
-from cmpie_lite.results.report_form import BEHAVIOUR, Report, frame_of, split_of
+from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import make_report
 from cmpie_lite.results.score_tables import behaviour_of
 from cmpie_lite.systems.rows import paper_rows
-from tests.making_reports import readings_report, record
+from tests.making_reports import readings_report, record, report_of_one_that_times
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -251,11 +251,7 @@ def test_the_page_says_first_whether_our_model_parses(
 ) -> None:
     """And which of its readings do."""
     stored = reproduction.reports()
-    report = readings_report({("sa_axis", "global"): 0.01}, dim=128)
-    runs = ["dim=128", "dim=128,sa_axis=global"]
-    values = {name: [0.5, 0.5] for name in BEHAVIOUR} | {"timing_event": [0.001, 0.015]}
-    report["tables"]["behaviour"] = split_of(pd.DataFrame(values, runs).rename_axis("system"))
-    write_report(tmp_path / "ambiguities.json", report)
+    write_report(tmp_path / "ambiguities.json", report_of_one_that_times())
     monkeypatch.setattr(register, "RESULTS", tmp_path)
     first = reproduction.summary(stored)[0]
     behaviour = frame_of(stored[2]["tables"]["behaviour"])
@@ -292,7 +288,8 @@ def test_what_chapters_say_of_table_2_is_what_is_stored() -> None:
 
 
 def test_what_chapter_4_says_of_the_printed_form_is_what_is_stored() -> None:
-    report = read_report(ROOT / "book" / "results" / "ambiguities_narrow.json")
+    results = ROOT / "book" / "results"
+    report, wide = (read_report(results / f"ambiguities{kind}.json") for kind in ("_narrow", ""))
     printed = report["effects"]["cma_form"]["printed"]["all"]
     cells = nbformat.read(ROOT / "notebooks" / "04_cross_modal_aggregation.ipynb", as_version=4).cells
     said = " ".join("".join(cell.source for cell in cells if cell.cell_type == "markdown").split())
@@ -303,10 +300,8 @@ def test_what_chapter_4_says_of_the_printed_form_is_what_is_stored() -> None:
     assert all((printed[f"{level}_type"]["low"] or 0) > 0 for level in ("segment", "event"))
     assert (len(report["seeds"]), report["base"].split(",")[0]) == (6, "dim=128")
     assert behaviour_of(report).timing_event.idxmax() == "cma_form=printed"
-    wide = read_report(ROOT / "book" / "results" / "ambiguities.json")["effects"]["cma_form"]["printed"][
-        "all"
-    ]
-    event, segment = wide["event_type"], wide["segment_type"]
+    printed = wide["effects"]["cma_form"]["printed"]["all"]
+    event, segment = printed["event_type"], printed["segment_type"]
     assert f"D = 512, they stand {event['mean']:.1f} points of event Type@AV above it" in said
     assert side_of_zero(event["low"], event["high"]) == 1
     assert side_of_zero(segment["low"], segment["high"]) == 0

@@ -14,11 +14,10 @@ from typing import Literal, NamedTuple
 
 from book.tools.sentences import Sentence, Table, about_han, about_the_best, about_the_parts, judge
 from cmpie_lite.results.published import printed_cells
-from cmpie_lite.results.score_tables import HEADS
+from cmpie_lite.results.score_tables import HEADS, LEVELS
 
 TABLES: tuple[Literal[1, 2], ...] = (1, 2)
-LEVELS = ("segment", "event")
-COLUMNS = ("audio", "visual", "av", "type", "event")
+COLUMNS = tuple(HEADS)
 # Three summands and the mean itself, each rounded to 0.1: an honest Type@AV is off by at most 0.1.
 ROUNDING = Decimal("0.1")
 

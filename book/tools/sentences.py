@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
+from cmpie_lite.results.findings import listed
 from cmpie_lite.results.score_tables import score_name
 
 Table = dict[str, dict[str, Decimal]]  # method -> column -> percent, as printed
@@ -37,8 +38,7 @@ def gain(table: Table, column: str, new: str = "CM-PIE", old: str = "HAN") -> De
 
 
 def names(columns: list[str]) -> str:
-    listed = [score_name(c) for c in columns]
-    return listed[0] if len(listed) == 1 else ", ".join(listed[:-1]) + " and " + listed[-1]
+    return listed([score_name(c) for c in columns])
 
 
 def judge(holds: bool) -> str:

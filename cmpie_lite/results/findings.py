@@ -99,10 +99,10 @@ def of_behaviour(behaviour: pd.DataFrame) -> str:
 def of_readings(behaviour: pd.DataFrame) -> str:
     """Which readings of CM-PIE place events in time; the first row of the table is the default's."""
     names = ["the default", *(f"`{name}`" for name in behaviour.index[1:])]
-    rows = dict(zip(names, (row for _, row in behaviour.iterrows()), strict=True))
-    placing = [name for name, row in rows.items() if does(row) == PLACES]
-    timing = {name: float(row.timing_event) for name, row in rows.items()}
-    best = max(timing, key=lambda name: timing[name])
+    rows = behaviour.set_axis(names)
+    placing = [str(name) for name, row in rows.iterrows() if does(row) == PLACES]
+    timing = rows.timing_event.astype(float)
+    best = str(timing.idxmax())
     beside = "" if best == names[0] else f", where that of the default {adds(timing[names[0]])}"
     return (
         f"Of {len(names)} readings, the default among them, {len(placing) or 'none'} place"
