@@ -217,18 +217,51 @@ def test_every_control_changes_what_is_computed(page: Browser, label: str) -> No
 
 
 def test_the_page_keeps_its_height_and_its_targets(page: Browser) -> None:
-    height = "document.querySelector('#live').getBoundingClientRect().height"
-    heights = set()
-    for threshold in (5, 50, 95):
-        page.evaluate(f"LIVE_PAGE.state.threshold = {threshold}; LIVE_PAGE.update()")
-        heights.add(page.evaluate(height))
-    assert len(heights) == 1
+    """Through every scene, with sliders at their ends and switches turned one after the other."""
+    heights = page.evaluate(
+        "[...document.querySelectorAll('#live .scenes button')].map((scene) => { const found = [];"
+        "const turn = (n, act) => { n.dispatchEvent(new Event('keydown', { bubbles: true })); act(n);"
+        " found.push(n.closest('#live').offsetHeight); };"
+        "const all = (type) => document.querySelectorAll(`#live input[type=${type}]`); scene.click();"
+        "for (const n of all('range')) for (const to of [n.min, n.max, n.value])"
+        " turn(n, () => { n.value = to; n.dispatchEvent(new Event('input')); });"
+        "all('checkbox').forEach((n) => turn(n, () => n.click()));"
+        "return Math.max(...found) - Math.min(...found); })"
+    )
+    assert heights == [0] * 5
     sizes = page.evaluate(
         "[...document.querySelectorAll('#live :is(input, select, button, .cell)')].map((n) => "
         "{ const r = n.getBoundingClientRect(); return [r.width, r.height]; })"
     )
     assert min(min(size) for size in sizes) >= 23.99
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_classes_come_and_go_by_keyboard(page: Browser) -> None:
+    """A list is left by the keys that walk through it, and the focus goes where the reader paints next."""
+    names = "LIVE_PAGE.state.classes.map((c) => CMPIE_LIVE.classes[c])"
+    here = "document.activeElement.ariaLabel"
+    others = "CMPIE_LIVE.classes.filter((name) => !['Dog', 'Speech'].includes(name))"
+    page.evaluate("document.querySelector('#live .classes select').focus()")
+    for key in ("ArrowDown", "ArrowDown"):
+        page.press(key)
+    assert page.evaluate(names) == ["Dog", "Speech"]
+    page.press("Tab")
+    page.press("Enter")
+    chosen = page.evaluate(names)
+    assert chosen == ["Dog", "Speech", page.evaluate(others)[2]]
+    assert page.evaluate(here).startswith("The clip")
+    page.press("Enter")
+    assert page.evaluate("LIVE_PAGE.state.rolls[0][0][LIVE_PAGE.state.classes[2]]") == 1
+    page.evaluate("document.querySelector('#live .classes button').focus()")
+    page.press("Enter")
+    assert len(page.evaluate(names)) == 2
+    assert page.evaluate(here).startswith("The clip")
+
+
+def test_ten_seconds_fit_on_a_phone(page: Browser) -> None:
+    box = "document.querySelector('#live .clip .scroller')"
+    assert page.evaluate(f"{box}.scrollWidth <= {box}.clientWidth")
 
 
 def test_every_control_has_a_name(page: Browser) -> None:

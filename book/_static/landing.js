@@ -73,9 +73,9 @@
 
   /** Painting by mouse, finger and keyboard: press and drag, arrows to move, space or Enter to change.
    * A finger paints where it is lifted or moved sideways, since it may have come to scroll. */
-  function paintable(rows) {
+  function paintable(rows, onPaint) {
     let brush = null, last = null;
-    const set = (r, t, on) => { r.state[t] = on ? 1 : 0; r.draw(); };
+    const set = (r, t, on) => { r.state[t] = on ? 1 : 0; r.draw(); onPaint(); };
     rows.forEach((r, i) => r.cells.forEach((cell, t) => {
       cell.tabIndex = i === 0 && t === 0 ? 0 : -1;
       cell.addEventListener("pointerdown", (event) => {
@@ -108,6 +108,7 @@
       for (let i = Math.min(t, last); i <= Math.max(t, last); i += 1) brush.row.state[i] = brush.on ? 1 : 0; // a fast pointer skips seconds
       last = t;
       brush.row.draw();
+      onPaint();
     });
     document.addEventListener("pointerup", () => {
       if (brush) set(brush.row, brush.first, brush.on);
@@ -148,33 +149,40 @@
     root.classList.add("clip");
     root.replaceChildren(video, tracks);
     cursor(video, tracks, rows);
-    if (guessing) { paintable(rows); root.append(...answer(rows, guess, truth, clip)); }
+    if (guessing) {
+      const { parts, onPaint } = answer(rows, guess, truth, clip);
+      paintable(rows, onPaint);
+      root.append(...parts);
+    }
     root.dataset.drawn = "yes";
   }
 
-  /** The buttons, and what is said once the truth is shown. */
+  /** The buttons, and what is said once the truth is shown, also of what is painted afterwards. */
   function answer(rows, guess, truth, clip) {
     const said = make("p", { class: "said", "aria-live": "polite" }, clip.ask);
     const show = make("button", { type: "button", class: "show" }, "Show the truth");
     const again = make("button", { type: "button" }, "Start again");
-    const mark = (shown) => rows.forEach((r) => r.cells.forEach((cell, t) => {
-      cell.toggleAttribute("data-true", shown && Boolean(r.truth[t]));
-      if (shown) cell.setAttribute("aria-label", `${r.node.getAttribute("aria-label")}, second ${t}, in truth ${r.truth[t] ? "yes" : "no"}`);
+    const mark = (truly) => rows.forEach((r) => r.cells.forEach((cell, t) => {
+      cell.toggleAttribute("data-true", truly && Boolean(r.truth[t]));
+      if (truly) cell.setAttribute("aria-label", `${r.node.getAttribute("aria-label")}, second ${t}, in truth ${r.truth[t] ? "yes" : "no"}`);
     }));
-    show.addEventListener("click", () => {
+    let shown = false;
+    const tell = () => {
       mark(true);
       const all = rows.flatMap((r) => r.truth.map((on, t) => Boolean(on) === Boolean(r.state[t])));
       const [heard, seen] = Object.keys(KINDS).map((kind) => score(guess[kind], truth[kind]).toFixed(2));
       said.textContent = `Outlined: the truth. ${all.filter(Boolean).length} of your ${all.length} cells are right. ` +
         `Your segment F-score is ${heard} for what is heard and ${seen} for what is seen; 1 is perfect. ${clip.tell}`;
-    });
+    };
+    show.addEventListener("click", () => { shown = true; tell(); });
     again.addEventListener("click", () => {
+      shown = false;
       rows.forEach((r) => { r.state.fill(0); r.draw(); });
       mark(false);
       rows.forEach((r) => r.draw());
       said.textContent = clip.ask;
     });
-    return [make("div", { class: "buttons" }, show, again), said];
+    return { parts: [make("div", { class: "buttons" }, show, again), said], onPaint: () => shown && tell() };
   }
 
   function start() {

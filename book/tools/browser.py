@@ -193,7 +193,8 @@ class Browser:
 
     def press(self, key: str) -> None:
         """Press and release one key, as a keyboard does."""
-        codes = {"Enter": 13, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39, "Tab": 9}
+        codes = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36}
+        codes |= {"ArrowLeft": 37, "ArrowRight": 39, "ArrowDown": 40}
         text: dict[str, Any] = {"text": "\r"} if key == "Enter" else {}
         for kind in ("keyDown", "keyUp"):
             self.send(

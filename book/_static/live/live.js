@@ -91,16 +91,22 @@ function livePage(root, stored) {
 
   function adder() {
     const others = stored.classes.map((name, c) => ({ name, c })).filter(({ c }) => !state.classes.includes(c));
-    const node = chooser("Another class", ["choose …", ...others.map(({ name }) => name)], (n) => n && setClasses([...state.classes, others[n - 1].c]));
-    node.querySelector("select").disabled = state.classes.length >= MOST_CLASSES;
+    const node = chooser("Another class", others.map(({ name }) => name), () => {}), list = node.querySelector("select");
+    const add = element("button", { type: "button" }, "Add"); // the arrow keys choose from a list: choosing alone may not add
+    add.addEventListener("click", () => setClasses([...state.classes, others[Number(list.value)].c]));
+    add.disabled = list.disabled = state.classes.length >= MOST_CLASSES;
+    node.append(add);
     return node;
   }
 
   function setClasses(classes) {
     for (const c of state.classes ?? []) if (!classes.includes(c)) state.rolls.forEach((roll) => roll.forEach((row) => { row[c] = 0; }));
+    const fresh = classes.findIndex((c) => !state.classes.includes(c));
     state.classes = classes;
     layOutClip();
     update();
+    clipGrid.select(2 * Math.max(fresh, 0), 0);
+    clipGrid.node.focus({ preventScroll: true }); // the button that was pressed is gone
   }
 
   // ---------- computing and drawing ----------
@@ -122,6 +128,9 @@ function livePage(root, stored) {
   const eventsOf = (chosen) => VERBS.flatMap((verb, m) => stored.classes.flatMap((name, c) => (state.classes.includes(c) === chosen
     ? runs(column(pred[m], c)).map(([a, b]) => `${name} ${verb} ${a}–${b} s`) : [])));
 
+  /** A list in words; of a long one the first entries, so that the page keeps its height. */
+  const some = (list, most) => [...list.slice(0, most), ...(list.length > most ? [`${list.length - most} more`] : [])].join("; ");
+
   /** What the last change did to the report, in words. */
   function change() {
     if (!before) return "Change something: here stands what it did. Point at a second for its probability.";
@@ -130,7 +139,7 @@ function livePage(root, stored) {
     const score = (name, key) => [before, now].map((one) => (100 * one.scores[key]).toFixed(1)).filter((x, n, both) => !n || x !== both[0]);
     const points = [["Segment Type", "segment_type"], ["event Type", "event_type"]].map(([name, key]) => [name, score(name, key)]);
     const told = points.filter(([, values]) => values.length > 1).map(([name, [from, to]]) => `${name} ${from} → ${to}`).join(", ");
-    const parts = [come.length && `New: ${come.join("; ")}.`, gone.length && `Gone: ${gone.join("; ")}.`].filter(Boolean);
+    const parts = [come.length && `New: ${some(come, 4)}.`, gone.length && `Gone: ${some(gone, 4)}.`].filter(Boolean);
     const most = Math.max(...moves).toFixed(2), still = most === "0.00" ? "and so do all probabilities" : `no probability of its classes moves by more than ${most}`;
     if (!parts.length) parts.push(`The report stays the same${most === "0.00" ? "," : ";"} ${still}.`);
     return [...parts, told && `${told[0].toUpperCase()}${told.slice(1)}.`].filter(Boolean).join(" ");
@@ -148,7 +157,7 @@ function livePage(root, stored) {
     });
     scores.set([now.scores]);
     const other = eventsOf(false);
-    words.textContent = `Parsed: ${now.events.join("; ") || "nothing of these classes"}.${other.length ? ` Other classes: ${other.join("; ")}.` : ""}`;
+    words.textContent = `Parsed: ${some(now.events, 6) || "nothing of these classes"}.${other.length ? ` Other classes: ${some(other, 2)}.` : ""}`;
     detail.textContent = change();
     const head = element("tr", {}, element("td"), ...["audio", "visual", "clip", "gate"].map((name) => element("th", { scope: "col" }, name)));
     const at = state.threshold / 100, rows = state.classes.map((c) => element("tr", {}, element("th", { scope: "row" }, stored.classes[c]),
