@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+import cmpie_lite.support.start  # noqa: F401 - first: before torch is loaded
 from cmpie_lite.data.annotations import read_annotations
 from cmpie_lite.events import runs
 from cmpie_lite.labels import CLASSES, NUM_CLASSES, NUM_SEGMENTS
@@ -136,7 +137,8 @@ def write(found: Mapping[str, Any], path: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; an error is one line on stderr and exit status 2."""
     parser = argparse.ArgumentParser(
-        prog="python -m data_fetch.label_statistics", description=__doc__.splitlines()[0]
+        prog="python -m data_fetch.label_statistics",
+        description="Aggregated label statistics of LLP, from which LLP-sim draws its labels.",
     )
     parser.add_argument("annotation_dir", type=path_word, help="folder with the AVVP_*.csv files")
     parser.add_argument("--out", type=path_word, default=DEFAULT_OUT, help="default: %(default)s")

@@ -93,9 +93,11 @@ def test_the_command_line_sets_what_waiting_threads_do_before_torch_is_there(
     assert done.stdout.strip() == found
 
 
-@pytest.mark.parametrize("package", ["cmpie_lite", "data_fetch"])
-def test_a_folder_that_was_removed_under_a_command_is_one_line(tmp_path: Path, package: str) -> None:
-    program = f"import os; os.rmdir(os.getcwd()); import runpy; runpy.run_module('{package}.__main__')"
+@pytest.mark.parametrize(
+    "module", ["cmpie_lite.__main__", "data_fetch.__main__", "data_fetch.label_statistics"]
+)
+def test_a_folder_that_was_removed_under_a_command_is_one_line(tmp_path: Path, module: str) -> None:
+    program = f"import os; os.rmdir(os.getcwd()); import runpy; runpy.run_module('{module}')"
     own = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=own, capture_output=True, text=True

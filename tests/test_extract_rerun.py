@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from cmpie_lite.errors import WriteError
 from data_fetch.extract import videos as batch
@@ -122,6 +124,26 @@ def test_a_full_disk_is_said_to_be_full(clips: Path, tmp_path: Path, monkeypatch
     assert extract_here([video], tmp_path)[0]["status"] == "ok"
     with pytest.raises(OSError, match="No space left"), open_media(video):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("allocate", [np.empty, torch.empty])
+def test_full_memory_is_no_fault_of_the_video_nor_of_the_next(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allocate: Callable[[int], Any]
+) -> None:
+    first, second, *_ = sorted((clips / "videos").glob("*.mp4"))
+    whole = batch.extract_video
+
+    def extract_video(path: Path, *arguments: Any, **words: Any) -> VideoFeatures:
+        if path == first:
+            with open_media(path):
+                allocate(2**50)
+        return whole(path, *arguments, **words)
+
+    monkeypatch.setattr(batch, "extract_video", extract_video)
+    failed, done = extract_here([first, second], tmp_path)
+    assert failed["status"] == "failed"
+    assert "memory is full" in failed["notes"]
+    assert done["status"] == "ok"
 
 
 def test_an_error_of_writing_costs_only_its_own_video(

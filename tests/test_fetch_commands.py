@@ -6,11 +6,14 @@ import io
 import sys
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+from cmpie_lite import __main__ as train_and_parse
 from cmpie_lite.support.files import one_at_a_time
+from data_fetch import __main__ as fetch_and_pack
 from data_fetch import label_statistics as statistics
 from data_fetch.__main__ import main
 from data_fetch.extract import videos as batch
@@ -109,6 +112,17 @@ def test_a_package_that_is_missing_is_named_with_its_extra(
     assert f"error: {package} cannot be imported" in error
     assert f"pip install -e '.[{extra}]'" in error
     assert not list(tmp_path.rglob("*.csv")), "no video is blamed"
+
+
+@pytest.mark.parametrize("module", [statistics, train_and_parse, fetch_and_pack], ids=lambda m: m.__name__)
+def test_help_needs_no_docstrings(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python has none with -OO, or PYTHONOPTIMIZE=2."""
+    monkeypatch.setattr(module, "__doc__", None)
+    with pytest.raises(SystemExit, match=r"^0$"):
+        module.main(["--help"])
+    assert capsys.readouterr().out.startswith("usage: python -m")
 
 
 def test_statistics_of_no_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

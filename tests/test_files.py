@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -307,6 +308,29 @@ def test_what_a_terminals_coding_lacks_is_written_out(locale: dict[str, str]) ->
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=True
     )
     assert done.stdout == rb"5 \u2013 8 \u03b1" + b"\n"
+
+
+@pytest.mark.parametrize("allocate", [np.empty, torch.empty])
+def test_full_memory_is_one_line(
+    allocate: Callable[[int], object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run() -> int:
+        allocate(2**50)
+        return 0
+
+    assert run_to_the_last_word(run) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: memory is full (")
+    assert error.endswith("and run again: what was saved before is untouched.\n")
+    assert len(error.splitlines()) == 1
+
+
+def test_errors_of_the_code_itself_are_shown_whole() -> None:
+    def run() -> int:
+        raise RuntimeError("of the code")
+
+    with pytest.raises(RuntimeError, match="of the code"):
+        run_to_the_last_word(run)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.errors import ConfigError, DataError, WriteError
 from cmpie_lite.experiments import run_many as many_runs
+from cmpie_lite.experiments import run_one as one_run
 from cmpie_lite.experiments.run_many import GridError, finished, run_grid, run_job
 from cmpie_lite.experiments.run_one import run_experiment
 from cmpie_lite.experiments.settings import Settings, run_folder
@@ -26,21 +27,24 @@ from cmpie_lite.training.seeds_state import TOGETHER
 from tests.making import TINY
 
 
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), MemoryError("out of memory")])
 def test_one_configuration_that_fails_costs_only_its_own_runs(
-    job: Settings, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+    job: Settings, store: FeatureStore, monkeypatch: pytest.MonkeyPatch, error: Exception, together: bool
 ) -> None:
-    whole = many_runs.train_seeds
+    module, name = (many_runs, "train_seeds") if together else (one_run, "train")
+    whole = getattr(module, name)
 
-    def train_seeds(config: Any, *arguments: Any, **words: Any) -> Any:
+    def train(config: Any, *arguments: Any, **words: Any) -> Any:
         if config.heads == 4:
-            raise RuntimeError("out of memory")
+            raise error
         return whole(config, *arguments, **words)
 
-    monkeypatch.setattr(many_runs, "train_seeds", train_seeds)
+    monkeypatch.setattr(module, name, train)
     large = replace(job, overrides=TINY | {"heads": 4})
     jobs = [replace(one, seeds=[seed]) for one in (large, job) for seed in (1, 2)]
     with pytest.raises(GridError, match=r"2 of 4 runs failed, first .*heads=4.*out of memory"):
-        run_grid(jobs, store, together=True, progress=False)
+        run_grid(jobs, store, workers=1, together=together, progress=False)
     assert [finished(one, store) is not None for one in jobs] == [False, False, True, True]
 
 

@@ -151,7 +151,7 @@ def test_full_disk_keeps_the_old_store_and_what_is_packed(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(DataError, match=r"Cannot pack to .*No space left .* mend that and run again"):
+        with pytest.raises(DataError, match=r"Cannot pack to .*: /.*No space left .* mend that and"):
             run(feats, annotations, out)
     assert {name: content for name, content in files_of(out).items() if "/" not in name} == before
     count = counting(monkeypatch, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import logging
 import os
 import signal
@@ -133,6 +134,27 @@ def test_work_without_workers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> No
     assert all(isinstance(error, WorkersLost) for error in ended.values())
 
 
+def test_processes_that_cannot_be_started_say_why_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of Dask's three errors the first is the system's; what it logs of them is not shown."""
+
+    def local_cluster(processes: int) -> None:
+        logging.getLogger("distributed.nanny").error("a traceback")
+        try:
+            try:
+                raise OSError(errno.EMFILE, "Too many open files")
+            except OSError:
+                assert not "Status.init"
+        except AssertionError as error:
+            raise RuntimeError("Nanny failed to start.") from error
+
+    monkeypatch.setattr(workers, "local_cluster", local_cluster)
+    with pytest.raises(DataError, match=r"do not start \(.*Too many open files\).*ulimit -n"):
+        dask_client("grid").__enter__()
+    assert not caplog.records
+
+
 class Sticking:
     """Something that does not close."""
 
@@ -166,8 +188,9 @@ from cmpie_lite.support import workers
 
 really = workers.quiet
 
-def quiet(**words):  # Dask's processes are being closed
-    os.killpg(0, signal.SIGINT)
+def quiet(**words):
+    if words:  # Dask's processes are being closed, not started
+        os.killpg(0, signal.SIGINT)
     return really(**words)
 
 def slow(job, threads):

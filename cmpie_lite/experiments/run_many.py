@@ -34,6 +34,7 @@ from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import installed
 from cmpie_lite.support.fields import as_told_of
 from cmpie_lite.support.files import check_writable, one_at_a_time, sweep
+from cmpie_lite.support.reading import told
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
 from cmpie_lite.systems.build import build, config_to_facts, of_now, signature
 from cmpie_lite.training.checkpoint import BEST, facts_of, save_best
@@ -154,7 +155,7 @@ def run_grid(
 def trouble(outcome: RunRecord | BaseException, store: FeatureStore) -> str:
     """What is wrong with a run's outcome, in one line; empty where it is a record on these data."""
     if isinstance(outcome, BaseException):
-        return f"{type(outcome).__name__}: {(str(outcome).splitlines() or [''])[0]}"
+        return f"{type(outcome).__name__}: {(told(outcome).splitlines() or [''])[0]}"
     if outcome["data"]["sha256"] != store.digest:
         return f"its worker has other data ({outcome['data']['source']}): give all workers the same."
     return ""
@@ -177,7 +178,7 @@ def in_process(jobs: dict[int, Settings], store: FeatureStore) -> Iterator[tuple
     for i, job in jobs.items():
         try:
             yield i, run_experiment(job, store)[0].record
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, MemoryError) as error:
             yield i, error
 
 
@@ -206,7 +207,7 @@ def run_together(jobs: dict[int, Settings], store: FeatureStore) -> Iterator[tup
         numbers, same = zip(*group, strict=True)
         try:
             outcomes: Sequence[RunRecord | BaseException] = run_seeds(same, store)
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, MemoryError) as error:
             outcomes = [error] * len(same)
         yield from zip(numbers, outcomes, strict=True)
 

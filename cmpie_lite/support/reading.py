@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from cmpie_lite.errors import DataError, ReadError
+from cmpie_lite.support.text import clipped
 
 LOOKS: Final = 5  # at a file that changes while it is looked at
 LARGEST_TEXT: Final = 100_000_000  # bytes: all of LLP's labels are 2 MB
@@ -127,8 +128,20 @@ def check_size(path: Path, size: int, largest: int) -> None:
         raise DataError(f"{path} has more than {largest} bytes, expected at most that: it is another file")
 
 
-def told(error: Exception) -> str:
+def of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is full: Python's, or PyTorch's, which is not loaded here."""
+    of_a_gpu, on_a_cpu = type(error).__name__ == "OutOfMemoryError", "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or of_a_gpu or on_a_cpu
+
+
+def told(error: BaseException) -> str:
     """An error in words; of one that the system has raised, the file and what it says of it."""
+    if of_memory(error):
+        why = clipped((str(error).splitlines() or ["no more to be had"])[0], 200)
+        return (
+            f"memory is full ({why}). Make room, or batches, models or data smaller, and run again: what was "
+            "saved before is untouched."
+        )
     if not isinstance(error, OSError) or error.filename is None:
         return str(error)
     what = f"{error.filename} cannot be read or written ({error.strerror})"

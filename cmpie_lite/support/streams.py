@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from cmpie_lite.errors import ConfigError
+from cmpie_lite.support.reading import of_memory, told
 from cmpie_lite.support.text import clipped, printable, user_path
 
 
@@ -44,12 +45,17 @@ def run_to_the_last_word(run: Callable[[], int]) -> int:
     """Run a command, and see that what it printed has gone out; its exit status.
 
     A reader of its output that has gone, as in `| head -1`, is no error to be told: the command ends there,
-    as others do. A full disk is one.
+    as others do. A full disk is one, and so is memory that is full.
     """
     try:
         status = run()
         sys.stdout.flush()
         return status
+    except (MemoryError, RuntimeError) as error:
+        if not of_memory(error):
+            raise
+        print(f"error: {told(error)}", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         status = BROKEN_PIPE
     except OSError as error:

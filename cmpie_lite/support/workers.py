@@ -75,16 +75,24 @@ def dask_client(extra: str, *, processes: int = 1, scheduler: str = "") -> Itera
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(DASK))
         try:
-            with no_interrupts():  # the threads and processes that are started keep it so
+            with no_interrupts(), quiet():  # the threads and processes that are started keep out of Ctrl-C
                 if scheduler:
                     client = distributed.Client(scheduler, timeout=SCHEDULER_SECONDS)
                 else:
                     client = distributed.Client(stack.enter_context(closing(local_cluster(processes))))
         except (OSError, ValueError, RuntimeError) as error:
             what = f"no Dask scheduler at {scheduler!r}" if scheduler else "Dask's processes do not start"
-            advice = "Is it running?" if scheduler else "Is the machine out of memory or of processes?"
-            raise DataError(f"{what} ({error}). {advice}") from error
+            full = "Is the machine out of memory, processes, open files (ulimit -n) or room in /dev/shm?"
+            raise DataError(f"{what} ({behind(error)}). {'Is it running?' if scheduler else full}") from error
         yield stack.enter_context(closing(client))
+
+
+def behind(error: BaseException) -> BaseException:
+    """The system's refusal that an error came of, or the error itself."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, OSError):
+        found = found.__cause__ or found.__context__
+    return found or error
 
 
 def local_cluster(processes: int) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from cmpie_lite.errors import DataError, ReadError, WriteError
 from cmpie_lite.support.extras import need
 from cmpie_lite.support.files import DISK_ERRORS
-from cmpie_lite.support.reading import opened
+from cmpie_lite.support.reading import of_memory, opened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -58,7 +58,8 @@ def open_media(path: Path) -> Iterator[Any]:
     except DataError:
         raise
     except (av.FFmpegError, OSError, ValueError, ArithmeticError, LookupError, RuntimeError) as error:
-        if isinstance(error, ReadError | WriteError) or getattr(error, "errno", None) in DISK_ERRORS:
+        of_machine = isinstance(error, ReadError | WriteError) or of_memory(error)
+        if of_machine or getattr(error, "errno", None) in DISK_ERRORS:
             raise
         raise DataError(
             f"{path}: cannot be decoded as video ({str(error) or type(error).__name__}). "

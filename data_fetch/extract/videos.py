@@ -23,6 +23,7 @@ from cmpie_lite.errors import DataError, ReadError, WriteError
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import need
 from cmpie_lite.support.files import check_writable, sweep
+from cmpie_lite.support.reading import of_memory, told
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
 from data_fetch.extract.ahead import Outcome, extract_ahead
 from data_fetch.extract.recipe import ExtractionRecipe, check_recipe, networks_of
@@ -186,7 +187,9 @@ def _here(
     for path in videos:
         try:
             yield path, extract_one(path, out, recipe)
-        except (ReadError, WriteError, OSError) as error:
+        except Exception as error:
+            if not isinstance(error, ReadError | WriteError | OSError) and not of_memory(error):
+                raise
             yield path, _failure(path, error)
 
 
@@ -201,13 +204,15 @@ def _ahead(
         row, content = begun[path]
         try:
             yield path, _end(row, out, path, content or "", outcome)
-        except (ReadError, WriteError, OSError) as error:
+        except Exception as error:
+            if not isinstance(error, ReadError | WriteError | OSError) and not of_memory(error):
+                raise
             yield path, _failure(path, error)
 
 
 def _failure(path: Path, error: BaseException) -> dict[str, str]:
     """The row of a video that could not be had for no fault of its own."""
-    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    reason = f"{type(error).__name__}: {told(error)}".splitlines()[0]
     return {"id": video_id(path), "status": "failed", "notes": reason}
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.files import file_hash, part_folder, sweep, whole_file
+from cmpie_lite.support.reading import of_memory
 from data_fetch.extract import networks as arch
 from data_fetch.extract.quick import PRECISIONS, Quick
 from data_fetch.sources import WEIGHTS
@@ -133,6 +134,8 @@ def published_state(name: str, folder: Path | None = None) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a checked file that torch cannot read: pickle errors come in many kinds
+        if of_memory(error):
+            raise
         raise DataError(
             f"{path}: not a file of weights ({type(error).__name__}). Give a file of torch.save."
         ) from error

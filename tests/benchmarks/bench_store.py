@@ -131,7 +131,7 @@ STEPS = {"write": step_write, "open": step_open, "read": step_read, "verify": st
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="600 videos instead of 11849")
     parser.add_argument("--folder", type=Path, help="where to make the store (default: a temporary folder)")
     parser.add_argument("--step", choices=STEPS, help="one step on a folder; without it, all of them")
