@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import references
 import sharing
+import spaces
 from matplotlib.colors import to_hex
 from pybtex.database import Entry, Person
 
@@ -103,6 +104,25 @@ def test_a_figure_takes_its_pages_colours_and_keeps_those_of_a_map() -> None:
     assert used <= there
     other = figures.inlined(new_figure(2.0)._repr_svg_(), "another")
     assert not there & set(re.findall(r'\bid="([\w-]+)"', other))
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("in 95 % of clips", "in 95_% of clips"),
+        ("+0.4 [-0.5, +1.4] points", "+0.4 [-0.5,_+1.4] points"),
+        ("up to 4 s, and 4 segments", "up to 4_s, and 4 segments"),
+        ("at D = 512 it", "at D_=_512 it"),
+        ("a row of <em>Table 1</em>, Eq. 8–11", "a row of <em>Table_1</em>, Eq._8–11"),
+        ("w/o. V and w/o. A", "w/o._V and w/o._A"),
+        ("<pre>a <span>95 %</span> b</pre> 95 %", "<pre>a <span>95 %</span> b</pre> 95_%"),
+        ('<span class="math x">\\(D = 512\\)</span>', '<span class="math x">\\(D = 512\\)</span>'),
+        ('<a title="95 %">x</a> <code>D = 3</code>', '<a title="95 %">x</a> <code>D = 3</code>'),
+    ],
+)  # fmt: skip
+def test_no_line_breaks_between_a_number_and_its_unit(text: str, kept: str) -> None:
+    head = "<head><title>95 %</title></head>"
+    assert spaces.bound(f"{head}<p>{text}</p>") == f"{head}<p>{kept.replace('_', spaces.NBSP)}</p>"
 
 
 def test_the_root_page_reads_as_the_first_page() -> None:
