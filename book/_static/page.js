@@ -60,7 +60,8 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   all("article table.table:not(.dataframe)").forEach((table) => {
     const heads = [...(table.tHead?.rows[0]?.cells ?? [])], rows = [...(table.tBodies[0]?.rows ?? [])];
-    const numbers = heads.filter((_, place) => rows.every((row) => NUMBER.test(row.cells[place]?.textContent ?? ""))).length;
+    const numbers = heads.filter((head, place) => /^\s*\d+\s*$/.test(head.textContent) || // a second, as in a table over time
+      rows.every((row) => NUMBER.test(row.cells[place]?.textContent ?? ""))).length;
     if (heads.length < 3 || numbers > heads.length / 3) return;
     table.classList.add("cards");
     table.setAttribute("role", "table"); // a card is a block, and a block is no table to a screen reader

@@ -135,11 +135,8 @@ def misprint() -> list[str]:
 
 
 def markdown() -> str:
-    """The findings as Markdown: what was read, the table of Type@AV, the misprint, the sentences."""
+    """The findings as Markdown: the table of Type@AV, the misprint, the sentences."""
     lines = [
-        "The audit rests on the paper's text, equations, tables and captions. The drawings of Fig. 1–3 "
-        "were not at hand: what only they show is not known here.",
-        "",
         *arithmetic(),
         *misprint(),
         "## The sentences",

@@ -120,7 +120,7 @@ def summary(stored: Report) -> list[str]:
         lines += [f"{findings.of_readings(behaviour)} {last}", ""]
     shown = behaviour_table(stored).cells[list(SHOWN)]
     heads = ["reading", "segment Type@AV", "event Type@AV", *(SHOWN if len(shown) else ())]
-    lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines += [f"| {' | '.join(heads)} |", "|---" + "|---:" * (len(heads) - 1) + "|"]
     if len(shown):
         lines.append(f"| default | – | – | {' | '.join(shown.loc['default'])} |")
     for name, found in rows:

@@ -158,7 +158,7 @@ def summary(stored: Mapping[int, Report]) -> list[str]:
             + (f"What is stored was trained on {' and '.join(sources)}." if sources else "Nothing is stored.")
             + (f" {findings.FITTED}" if "LLP-sim" in sources else "")
         )
-    lines = [" ".join([first, *behaves(stored)]), ""]
+    lines = [first, "", " ".join(behaves(stored)), ""]
     lines += [answer(block, *pair, stored) for block, pair in QUESTIONS.items()]
     lines += when(RESULTS / "when_it_helps.json")
     lines += [f"- {line}" for line in conditions(stored)]
@@ -177,7 +177,8 @@ def behaves(stored: Mapping[int, Report]) -> list[str]:
         said += [findings.of_one("cmpie", found.loc["cmpie"])] if "cmpie" in found.index else []
     for report in register.results():
         if len(found := behaviour_of(report)):
-            said.append(f"At D = {register.width(report)}: {findings.of_readings(found)}")
+            words = findings.of_readings(found)
+            said.append(f"At D = {register.width(report)}, {words[0].lower()}{words[1:]}")
     return said
 
 

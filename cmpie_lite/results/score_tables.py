@@ -37,7 +37,8 @@ class Table(NamedTuple):
         for index, row in self.cells.iterrows():
             rows.append([str(x) for x in (*(index if isinstance(index, tuple) else (index,)), *row)])
         lines = ["| " + " | ".join(map(escaped, row)) + " |" for row in rows]
-        return "\n".join([f"**{escaped(self.title)}**", "", lines[0], "|---" * len(heads) + "|", *lines[1:]])
+        rule = "|---" * self.cells.index.nlevels + "|---:" * len(self.cells.columns) + "|"
+        return "\n".join([f"**{escaped(self.title)}**", "", lines[0], rule, *lines[1:]])
 
     def _repr_html_(self) -> str:
         """An HTML table whose caption is the title."""
