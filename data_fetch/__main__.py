@@ -95,8 +95,6 @@ def _render(command: Command) -> None:
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--size", type=int, default=64, help="width and height in pixels")
     command.add_argument("--fps", type=float, default=24.0)
-    looks = "shapes and tones, easy for a small parser, or pictures and sounds, for people"
-    command.add_argument("--look", choices=("shapes", "pictures"), default="shapes", help=looks)
 
 
 COMMANDS = {  # name -> what runs it, its options, what it does

@@ -127,7 +127,7 @@ def run_render(args: argparse.Namespace) -> int:
     from data_fetch.render.clips import render_set
 
     counts = {"train": args.train, "val": args.val, "test": args.test}
-    scenes = render_set(args.out, counts, seed=args.seed, size=args.size, fps=args.fps, look=args.look)
+    scenes = render_set(args.out, counts, seed=args.seed, size=args.size, fps=args.fps)
     show(f"{len(scenes)} clips in {args.out / 'videos'}, their labels in {args.out / 'annotations'}")
     return 0
 

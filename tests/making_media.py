@@ -14,7 +14,8 @@ from cmpie_lite.labels import CLASS_INDEX, CLASSES
 from data_fetch.extract.decode import read_frames, read_waveform
 from data_fetch.extract.recipe import ExtractionRecipe
 from data_fetch.render.pictograms import card
-from data_fetch.render.scenes import GROUND, Scene
+from data_fetch.render.pictures import GROUND
+from data_fetch.render.scenes import Scene
 
 TINY = ExtractionRecipe(weights="tiny", threads=1)
 

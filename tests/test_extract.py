@@ -139,12 +139,12 @@ def test_command_line_from_clips_to_store(
     assert main(pack) == 0
     store = open_store(packed)
     made = (clips / "videos" / "source.txt").read_text().strip()
-    assert made.startswith("rendered clips of seed 0")
+    assert made.startswith("rendered clips with pictures of seed 0")
     assert store.source == f"{made}, RANDOM extractors (tiny, seed 0)"
     others = shutil.copytree(clips / "videos", tmp_path / "others")  # as if of another seed
     (others / "source.txt").write_text(made.replace("seed 0", "seed 1"))
     assert main(["extract", str(others), *extract[2:]]) == 2
-    assert "holds 'rendered clips of seed 0" in capsys.readouterr().err
+    assert "holds 'rendered clips with pictures of seed 0" in capsys.readouterr().err
     empty = [*extract[:3], str(tmp_path / "empty"), *extract[4:]]
     assert main([*empty[:1], str(tmp_path / "none.mp4"), *empty[2:]]) == 1  # a misspelt name
     assert main(empty) == 2

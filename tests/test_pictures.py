@@ -15,7 +15,7 @@ from data_fetch.extract.logmel import log_mel
 from data_fetch.render.clips import render_clip, render_set
 from data_fetch.render.companions import captions
 from data_fetch.render.pictograms import card
-from data_fetch.render.pictures import draw
+from data_fetch.render.pictures import GROUND, draw
 from data_fetch.render.scenes import Scene
 from data_fetch.render.sounds import sound
 from tests.making_media import rendered, seen_in
@@ -59,6 +59,15 @@ def test_scenes_show_four_classes_at_most_and_none_over_another() -> None:
     assert seen_in(draw(five, 0.0, 96)) == set(CLASSES[:4])
 
 
+def test_the_networks_crop_cuts_no_card() -> None:
+    """They see the middle 224 of 256 pixels."""
+    for label in CLASSES[:4]:  # one in each place
+        scene = Scene((), (Event(0.0, 10.0, label),))
+        for time in np.arange(0.0, 10.0, 0.25):
+            drawn = (draw(scene, time, 256) != GROUND).any(axis=2)
+            assert drawn[16:-16, 16:-16].sum() == drawn.sum() > 0, (label, time)
+
+
 def test_captions_are_the_events_in_order_of_time() -> None:
     events = (Event(2.0, 10.0, "Cat"), Event(0.0, 3.0, "Baby_cry_infant_cry"))
     assert captions(Scene(events, (Event(61.5, 62.0, "Dog"),))) == (
@@ -70,7 +79,7 @@ def test_captions_are_the_events_in_order_of_time() -> None:
 
 def test_files_say_what_the_annotations_say(tmp_path: Path) -> None:
     """Per second: the picture's cards are the visible classes; the sound is the sum of the audible."""
-    scenes = render_set(tmp_path, COUNTS, size=96, fps=2.0, look="pictures", progress=False)
+    scenes = render_set(tmp_path, COUNTS, size=96, fps=2.0, progress=False)
     for video, scene, pictures, waveform, dense in rendered(tmp_path, scenes, COUNTS):
         for t in range(NUM_SEGMENTS):
             audible = [e for e in scene.audio if e.onset <= t < e.offset]
@@ -93,7 +102,7 @@ def test_files_say_what_the_annotations_say(tmp_path: Path) -> None:
 
 def test_captions_and_poster_stand_beside_the_clip(tmp_path: Path) -> None:
     scene = Scene((Event(0.0, 2.0, "Dog"),), (Event(4.0, 6.0, "Dog"), Event(5.0, 6.0, "Cat")))
-    render_clip(tmp_path / "a.mp4", scene, size=96, fps=2.0, look="pictures")
+    render_clip(tmp_path / "a.mp4", scene, size=96, fps=2.0)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "a.png", "a.vtt"]
     assert (tmp_path / "a.vtt").read_text() == captions(scene)
     with Image.open(tmp_path / "a.png") as poster:

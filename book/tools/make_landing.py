@@ -69,7 +69,7 @@ def facts() -> dict[str, Any]:
 
 def main(folder: Path = FOLDER) -> None:
     """Write the clip, its poster and captions, and what the page knows of it."""
-    render_clip(folder / "clip.mp4", SCENE, size=SIZE, fps=12.0, look="pictures")
+    render_clip(folder / "clip.mp4", SCENE, size=SIZE, fps=12.0)
     text = f"window.landingClip = {json.dumps(facts(), indent=1)};\n"
     (folder / "clip.js").write_text(text, encoding="utf-8")
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from tqdm import tqdm
 
@@ -31,16 +31,15 @@ from cmpie_lite.labels import CLASS_INDEX, NUM_SEGMENTS, SEGMENT_SECONDS
 from cmpie_lite.support.extras import need
 from cmpie_lite.support.files import one_at_a_time, sweep, whole_file
 from data_fetch.layout import SOURCE_FILE, claim
-from data_fetch.render import pictures
 from data_fetch.render.companions import poster_time, write_companions
-from data_fetch.render.scenes import Scene, draw, make_scene, play
+from data_fetch.render.pictures import draw, play
+from data_fetch.render.scenes import Scene, make_scene
 from data_fetch.render.tones import RATE
 
 LARGEST: Final = 4096  # pixels, in width and in height
 SECONDS: Final = NUM_SEGMENTS * SEGMENT_SECONDS
 # Equal clips are equal bytes, on a busy machine and on any processor: one thread, no look ahead, no tree of
 # macroblocks, x264's plain C code (its vector code encodes otherwise), no version and no date in the file.
-Look = Literal["shapes", "pictures"]
 EXACT: Final = {"flags": "+bitexact", "threads": "1"}
 X264: Final = "threads=1:lookahead-threads=1:sync-lookahead=0:rc-lookahead=0:mbtree=0:asm=0"
 PICTURE: Final = {
@@ -58,12 +57,11 @@ def render_set(
     seed: int = 0,
     size: int = 64,
     fps: float = 24.0,
-    look: Look = "shapes",
     progress: bool = True,
 ) -> dict[str, Scene]:
     """Render clips for three splits, and write their annotations; clips that are there are kept.
 
-    A folder holds clips of one look, seed, size and frame rate, which stand in `videos/source.txt`.
+    A folder holds clips of one seed, size and frame rate, which stand in `videos/source.txt`.
 
     Args:
         out: folder of `videos` and `annotations`.
@@ -71,7 +69,6 @@ def render_set(
         seed: at least 0; a clip's scene depends on it and on the clip's number, on nothing else.
         size: width and height, pixels, even.
         fps: frames per second.
-        look: "shapes" (and tones), easy for a small parser; "pictures" (and sounds), for people.
 
     Returns:
         The scene of each id, such as "render00000_0_10".
@@ -90,15 +87,15 @@ def render_set(
         scenes[name] = {f"render{n:05d}_0_10": make_scene(seed, n) for n in numbers}
     everything = {video: scene for split in scenes.values() for video, scene in split.items()}
     videos = out / "videos"
-    kind = "rendered clips" if look == "shapes" else f"rendered clips with {look}"
-    made = f"{kind} of seed {seed}, {size} x {size} pixels, {float(fps)} frames per second"
+    pixels = f"{size} x {size} pixels"
+    made = f"rendered clips with pictures of seed {seed}, {pixels}, {float(fps)} frames per second"
     with one_at_a_time(out):  # the six files of annotations are of one command
         claim(videos / SOURCE_FILE, made, occupied=any(videos.glob("[!.]*.mp4")))
         _write_annotations(out / "annotations", scenes)
         for video, scene in tqdm(everything.items(), desc="render", unit="clip", disable=not progress):
             path = videos / f"{feature_name(video)}.mp4"
             if not path.is_file():
-                render_clip(path, scene, size=size, fps=fps, seed=seed, look=look)
+                render_clip(path, scene, size=size, fps=fps, seed=seed)
         sweep(videos, out / "annotations")
     return everything
 
@@ -112,7 +109,6 @@ def render_clip(
     seconds: float = SECONDS,
     seed: int = 0,
     sound: bool = True,
-    look: Look = "shapes",
 ) -> None:
     """Write one mp4: H.264 (MPEG-4 where libx264 is missing) and AAC; before it its captions and poster.
 
@@ -124,8 +120,7 @@ def render_clip(
     _check_numbers(size, fps, seconds, seed)
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
     rate = Fraction(fps).limit_denominator(1001)
-    paint = draw if look == "shapes" else pictures.draw
-    write_companions(path, scene, paint(scene, poster_time(scene), size))
+    write_companions(path, scene, draw(scene, poster_time(scene), size))
     with (
         whole_file(path) as temporary,
         av.open(str(temporary), "w", format="mp4", container_options=CONTAINER) as container,
@@ -138,11 +133,11 @@ def render_clip(
             voice: Any = container.add_stream("aac", rate=RATE, layout="mono", options=SOUND)
             voice.bit_rate = 96_000
         for i in range(round(seconds * rate)):
-            frame = av.VideoFrame.from_ndarray(paint(scene, float(i / rate), size), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(draw(scene, float(i / rate), size), format="rgb24")
             container.mux(picture.encode(frame))
         container.mux(picture.encode(None))
         if sound:
-            samples = (play if look == "shapes" else pictures.play)(scene, seconds, RATE, seed)
+            samples = play(scene, seconds, RATE, seed)
             block = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
             block.sample_rate, block.pts, block.time_base = RATE, 0, Fraction(1, RATE)
             container.mux(voice.encode(block))

@@ -1,6 +1,6 @@
 """Scenes as a person recognises them: a card for each visible class, a sound for each audible one.
 
-`scenes.draw` and `scenes.play` show the same scenes as shapes and tones.
+Pictures and sounds are functions of time in seconds, so any frame rate and any segment can be made.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ import numpy as np
 
 from cmpie_lite.labels import CLASS_INDEX
 from data_fetch.render.pictograms import card
-from data_fetch.render.scenes import GROUND, NOISE_FLOOR, Scene
+from data_fetch.render.scenes import Scene
 from data_fetch.render.sounds import sound
 from data_fetch.render.tones import RATE
 
+GROUND: Final = (122, 116, 104)  # near the mean of photographs, so that what is drawn stands out
+NOISE_FLOOR: Final = 0.003
 PLACES: Final = ((0.285, 0.285), (0.715, 0.285), (0.285, 0.715), (0.715, 0.715))  # x, y of the cards' middles
 CARD: Final = 0.4  # side of a card; the networks' crop of 224 out of 256 pixels cuts none of it
 SWAY: Final = 0.015
