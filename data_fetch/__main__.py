@@ -93,7 +93,7 @@ def _render(command: Command) -> None:
     for split, count in (("train", 60), ("val", 20), ("test", 30)):
         command.add_argument(f"--{split}", type=int, default=count, help=f"number of {split} clips")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--size", type=int, default=64, help="width and height in pixels")
+    command.add_argument("--size", type=int, default=128, help="width and height in pixels")
     command.add_argument("--fps", type=float, default=24.0)
 
 

@@ -55,7 +55,7 @@ def render_set(
     counts: Mapping[str, int],
     *,
     seed: int = 0,
-    size: int = 64,
+    size: int = 128,
     fps: float = 24.0,
     progress: bool = True,
 ) -> dict[str, Scene]:
@@ -104,7 +104,7 @@ def render_clip(
     path: Path,
     scene: Scene,
     *,
-    size: int = 64,
+    size: int = 128,
     fps: float = 24.0,
     seconds: float = SECONDS,
     seed: int = 0,

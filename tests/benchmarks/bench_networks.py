@@ -124,7 +124,7 @@ def by_network(clip: Clip, seconds: int, turns: int) -> pd.DataFrame:
 
 def to_a_parser(folder: Path, seed: int = 1) -> pd.Series:
     """What features in bfloat16 change in the events of a parser that was trained on float32 ones."""
-    render_set(folder / "clips", {"train": 80, "val": 10, "test": 40}, size=64, fps=8.0, progress=False)
+    render_set(folder / "clips", {"train": 80, "val": 10, "test": 40}, size=96, fps=8.0, progress=False)
     files = sorted((folder / "clips" / "videos").glob("*.mp4"))
     labels = read_annotations(folder / "clips" / "annotations")
     stores = {}
@@ -134,7 +134,7 @@ def to_a_parser(folder: Path, seed: int = 1) -> pd.Series:
         pack(folder / precision, labels, folder / f"store-{precision}", progress=False)
         stores[precision] = open_store(folder / f"store-{precision}")
     config = override(SYSTEMS["han"].config, {"dim": 128, "ffn_dim": 128})
-    recipe = TrainConfig(epochs=80, batch_size=4, learning_rate=5e-4, lr_step=60, seed=seed)
+    recipe = TrainConfig(epochs=50, batch_size=4, lr_step=50, seed=seed)
     parser = train(config, recipe, stores["float32"]).model
     exact, rounded = (stores[name].test for name in ("float32", "bfloat16"))
     differences = {
