@@ -52,7 +52,7 @@ def test_the_command_line_trains_and_evaluates(
     assert (config["dim"], config["ffn_dim"]) == (16, 16)
     assert main(["evaluate", str(folder), *common]) == 0
     evaluated = capsys.readouterr().out
-    assert "NOTE" not in evaluated
+    assert "note:" not in evaluated
     assert "LLP-sim, preset smoke." in evaluated
     write_store(tmp_path / "store", store)
     assert main(["evaluate", str(folder), "--data-dir", str(tmp_path / "store"), "--device", "cpu"]) == 0
@@ -63,7 +63,7 @@ def test_the_command_line_trains_and_evaluates(
     assert len(error.splitlines()) == 1
     with one_at_a_time(folder):  # as a process that trains on
         assert main(["evaluate", str(folder), *common]) == 0
-    so_far = f"NOTE: nothing says that the run in {folder} has ended: this is its best epoch so far, 1.\n"
+    so_far = f"note: nothing says that the run in {folder} has ended: this is its best epoch so far, 1.\n"
     assert so_far in capsys.readouterr().out
     (folder / "record.json").unlink()
     assert main(["evaluate", str(folder), *common]) == 0

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from cmpie_lite.errors import WriteError
+from cmpie_lite.support.files import at_work
 from data_fetch.extract import videos as batch
 from data_fetch.extract.media import open_media
 from data_fetch.extract.video import (
@@ -124,6 +125,22 @@ def test_a_full_disk_is_said_to_be_full(clips: Path, tmp_path: Path, monkeypatch
     assert extract_here([video], tmp_path)[0]["status"] == "ok"
     with pytest.raises(OSError, match="No space left"), open_media(video):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_others_can_know_that_it_is_at_work(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, seen = batch.extract_video, []
+
+    def extract_video(*arguments: Any, **words: Any) -> VideoFeatures:
+        seen.append(at_work(tmp_path))
+        return whole(*arguments, **words)
+
+    monkeypatch.setattr(batch, "extract_video", extract_video)
+    extract_here(sorted((clips / "videos").glob("*.mp4"))[:2], tmp_path)
+    assert seen == [True, True]
+    assert not at_work(tmp_path)
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize("allocate", [np.empty, torch.empty])

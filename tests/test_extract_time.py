@@ -160,6 +160,22 @@ def test_a_clock_that_begins_late_makes_no_file_longer(tmp_path: Path) -> None:
     assert [note[:17] for note in read_clip(path).notes] == ["audio ends 5.00 s", "video ends 5.00 s"]
 
 
+def test_opus_in_webm_is_in_time_to_the_sample(tmp_path: Path) -> None:
+    """An encoder's first 6.5 ms, which the file says to skip, are skipped, and move nothing."""
+    rate = 48_000
+    clicks = np.zeros((1, 10 * rate), np.int16)
+    places = [round(seconds * rate) for seconds in (0.5, 3.25, 9.0)]
+    clicks[0, places] = 30_000
+    options = {"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8"}}
+    path = write_video(tmp_path / "opus.webm", [numbered(0)] * 80, 8.0, sound=clicks, rate=rate,
+                       sound_codec="libopus", **options)  # fmt: skip
+    heard = read_waveform(path)
+    assert heard is not None
+    for place in places:
+        near = slice(place // 3 - 400, place // 3 + 400)
+        assert abs(int(np.abs(heard[near]).argmax()) - 400) <= 1
+
+
 def test_sound_after_a_gap_is_in_its_place(tmp_path: Path) -> None:
     """What a resampler still holds of the sound before a gap does not push the sound after it back."""
     sound = np.full((1, 44_100), 16_000, np.int16)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cmpie_lite import __main__ as train_and_parse
-from cmpie_lite.support.files import one_at_a_time
+from cmpie_lite.support.files import beside_others, one_at_a_time
 from data_fetch import __main__ as fetch_and_pack
 from data_fetch import label_statistics as statistics
 from data_fetch.__main__ import main
@@ -235,9 +235,10 @@ def test_what_another_command_still_adds_to_is_read_with_a_sentence(
     assert main(words) == 0
     assert "another process" not in capsys.readouterr().out
     feats = tmp_path / "feats"
-    with one_at_a_time(feats):
-        assert main(["pack", str(feats), "--annotations", str(tmp_path)]) == 2
-    assert f"{feats}: another process is at work there" in capsys.readouterr().out
+    for work in (one_at_a_time, beside_others):  # as `features`, as `extract`
+        with work(feats):
+            assert main(["pack", str(feats), "--annotations", str(tmp_path)]) == 2
+        assert f"{feats}: another process is at work there" in capsys.readouterr().out
 
 
 def test_errors_do_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,7 @@ def write_video(
         video: Any = container.add_stream(codec, rate=Fraction(1 / step).limit_denominator(1001))
         video.options = options or lossless
         video.height, video.width = frames[0].shape[:2]
-        video.pix_fmt = {"libx264": "yuv444p", "mpeg4": "yuv420p"}.get(codec, "bgr0")
+        video.pix_fmt = {"libx264": "yuv444p", "mpeg4": "yuv420p", "libvpx-vp9": "yuv420p"}.get(codec, "bgr0")
         video.codec_context.thread_count = 1
         if not counted:
             video.codec_context.time_base = Fraction(1, TICKS)

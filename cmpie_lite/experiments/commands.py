@@ -38,12 +38,12 @@ def run_evaluate(options: argparse.Namespace) -> int:
     how = DecodeConfig(options.gate, options.threshold, options.threshold)  # now, not after the predictions
     model, facts = load_model(options.run_dir, options.device)
     if note := so_far(options.run_dir, facts.get("epoch")):
-        print(printable(f"NOTE: {note}"))
+        print(printable(f"note: {note}"))
     settings = replace(DEFAULTS, dataset=options.dataset, data_dir=options.data_dir, preset=options.preset)
     store = open_data(settings)
     print(banner(store.source, settings))
     if facts.get("data") != store.digest:
-        print("NOTE: this model was trained on other data than it is scored on here.")
+        print("note: this model was trained on other data than it is scored on here.")
     split = store.splits[options.split]
     if split.dense_audio is None or split.dense_visual is None:
         raise DataError(f"the {options.split} split has no dense labels to score against.")

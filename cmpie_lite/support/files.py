@@ -236,14 +236,29 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def beside_others(folder: Path) -> Iterator[None]:
+    """Be at work for a folder, as `at_work` then says, where others may be so too.
+
+    Raises:
+        WriteError: the folder cannot be made or written.
+    """
+    with part_folder(folder):
+        yield
+
+
 def at_work(folder: Path) -> bool:
-    """Whether a process is `one_at_a_time` at work for this folder; False where that cannot be known."""
+    """Whether a process is at work for this folder, alone or `beside_others`; False where that is unknown."""
+    return any(map(_is_held, (folder / WORK, *folder.glob(f".*{PART}"))))
+
+
+def _is_held(path: Path) -> bool:
     try:
-        held = hold(folder / WORK, wait=False)
+        held = hold(path, wait=False)
     except OSError:
         return False
     if held is None:
-        return lexists(folder / WORK)
+        return lexists(path)
     os.close(held)
     return False
 

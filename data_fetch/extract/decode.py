@@ -37,6 +37,7 @@ NUM_FRAMES: Final = NUM_SEGMENTS * FRAMES_PER_SEGMENT
 SAMPLE_RATE: Final = 16_000
 NUM_SAMPLES: Final = int(CLIP_SECONDS * SAMPLE_RATE)
 MIN_SECONDS: Final = 1.0
+HDR: Final = {16: "PQ", 18: "HLG"}  # transfer characteristics of more light than a screen's (H.273)
 SLACK: Final = 0.5  # seconds by which a stream may fall short of what its header promises
 
 
@@ -70,6 +71,8 @@ def read_frames(
                 image = image or upright(path, shown, reformatter)
                 yield k, image
                 k += 1
+            if shown is None and (curve := HDR.get(frame.color_trc)):
+                notes.append(f"HDR ({curve}): taken as ordinary video, without tone mapping: pale pictures")
             shown, image, end = frame, None, time + seconds
             if k == NUM_FRAMES:
                 break

@@ -22,7 +22,7 @@ from cmpie_lite.data.store import check_source
 from cmpie_lite.errors import DataError, ReadError, WriteError
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import need
-from cmpie_lite.support.files import check_writable, sweep
+from cmpie_lite.support.files import beside_others, check_writable, sweep
 from cmpie_lite.support.reading import of_memory, told
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
 from data_fetch.extract.ahead import Outcome, extract_ahead
@@ -149,6 +149,7 @@ def extract_many(
     rows: dict[str, dict[str, str]] = {}
     try:
         with ExitStack() as stack:
+            stack.enter_context(beside_others(out))
             on_gpu = recipe.device.startswith("cuda") and not workers
             if todo and scheduler is None and on_gpu:
                 outcomes = _ahead(todo, out, recipe)
