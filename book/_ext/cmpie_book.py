@@ -87,7 +87,8 @@ class InlineDrawings(Transform):
                 log.warning("%s has no alternative text", path.name, location=node)
             drawing = re.sub(r'aria-label="[^"]*"><title>.*?</title>', f'aria-label="{alt}">', drawing)
             figure = f'<div class="diagram" id="diagram-{number}">{drawing}</div>'
-            node.replace_self(nodes.raw("", figure, format="html"))
+            alone = isinstance(node.parent, nodes.paragraph) and len(node.parent) == 1
+            (node.parent if alone else node).replace_self(nodes.raw("", figure, format="html"))
 
 
 def only_with_an_address(app: Sphinx, config: Any) -> None:

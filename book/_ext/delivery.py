@@ -23,7 +23,6 @@ from sphinx.application import Sphinx
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import figures
-import spaces
 
 UNUSED = re.compile(r"thebe|togglebutton|toggleHint|toggleOpenOnPrint|design-tabs|sphinx-design", re.I)
 DEAD = (
@@ -193,7 +192,7 @@ def deliver(app: Sphinx, error: Exception | None) -> None:
         if "_static/joined-" not in text:
             page = lean(text, "../" * (len(path.relative_to(site).parts) - 1), style, script)
             page = IMAGE.sub(lambda image, path=path: lazy(image, path), page)
-            path.write_text(spaces.bound(page), encoding="utf8")
+            path.write_text(page, encoding="utf8")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

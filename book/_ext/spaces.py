@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
 
 NBSP = "\u00a0"
 APART = re.compile(  # what is no text of the page: code, maths, drawings, tags
     r"<(pre|code|script|style|svg|textarea)\b.*?</\1>|<(span|div) class=\"math\b.*?</\2>|<!--.*?-->|<[^>]+>",
     re.S,
 )
+NUMBERED = r"\b(Eqs?\.|Figs?\.|Secs?\.|Sections?|Tables?|[Cc]hapters?|w/o\.?) (?=\d|[AV]\b)"
 TOGETHER = [
     (re.compile(r"(?<=\d) (?=(?:%|s|ms|GB|MB|px)(?![\w]))"), NBSP),  # 95 %, 4 s
     (re.compile(r"(\[[+\u2212-]?[\d.]+,) (?=[+\u2212-]?[\d.]+\])"), rf"\1{NBSP}"),  # [-1.2, +0.4]
     (re.compile(r"\b([A-Z]) = (?=\d)"), rf"\1{NBSP}={NBSP}"),  # D = 512
-    (re.compile(r"\b(Eqs?\.|Figs?\.|Secs?\.|Section|Table|[Cc]hapter|w/o\.) (?=\d|[AV]\b)"), rf"\1{NBSP}"),
+    (re.compile(NUMBERED), rf"\1{NBSP}"),
 ]
 
 
@@ -32,3 +37,17 @@ def together(text: str) -> str:
     for pattern, put in TOGETHER:
         text = pattern.sub(put, text)
     return text
+
+
+def bind(app: Sphinx, error: Exception | None) -> None:
+    """Rewrite every page of the site, and the one page that is printed."""
+    if error or app.builder.name not in ("html", "singlehtml"):
+        return
+    for path in sorted(Path(app.outdir).rglob("*.html")):
+        if "_static" not in path.parts:
+            path.write_text(bound(path.read_text(encoding="utf8")), encoding="utf8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("build-finished", bind, priority=960)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -32,6 +32,9 @@ PAPER = """(() => { window.dispatchEvent(new Event('beforeprint')); const proble
         problems.push('a fold is empty on paper: ' + part.outerHTML.slice(0, 80)); } }
   for (const box of document.querySelectorAll('.explorer .control, article video, .scroll-hint'))
     if (box.checkVisibility()) problems.push('on paper: ' + box.outerHTML.slice(0, 80));
+  for (const box of document.querySelectorAll('.explorer .scroller'))
+    if (box.scrollHeight > box.offsetHeight + 1)
+      problems.push('on paper it lies over what follows: ' + box.textContent.trim().slice(0, 60));
   for (const part of document.querySelectorAll('div.math mjx-math, article table'))
     if (part.checkVisibility() &&
         part.getBoundingClientRect().right > part.closest('article').getBoundingClientRect().right + 1)
@@ -73,18 +76,21 @@ def check_mouse(browser: Browser) -> list[str]:
     problems = []
     for index in range(browser.evaluate("document.querySelectorAll('[data-explorer]').length")):
         part = f"const part = document.querySelectorAll('[data-explorer]')[{index}];"
-        box = browser.evaluate(
-            f"(() => {{ {part} const c = part.querySelector('input[type=range]'); if (!c) return null;"
-            " c.scrollIntoView({block: 'center', behavior: 'instant'});"
-            " return new Promise((done) => setTimeout(() => { const r = c.getBoundingClientRect();"
-            " done([r.x, r.y + r.height / 2, r.width]); }, 150)); })()"
-        )
-        if box is None:
-            continue
-        browser.click(box[0] + 0.05 * box[2], box[1])
-        said_or_drawn(browser, part, f"window.before = {DRAWN}")
-        browser.click(box[0] + 0.95 * box[2], box[1])
-        if not browser.becomes(f"(() => {{ {part} return {DRAWN} !== window.before; }})()"):
+        for _ in range(3):  # a page that is still laid out moves away from under the mouse
+            box = browser.evaluate(
+                f"(() => {{ {part} const c = part.querySelector('input[type=range]'); if (!c) return null;"
+                " c.scrollIntoView({block: 'center', behavior: 'instant'});"
+                " return new Promise((done) => setTimeout(() => { const r = c.getBoundingClientRect();"
+                " done([r.x, r.y + r.height / 2, r.width]); }, 150)); })()"
+            )
+            if box is None:
+                break
+            browser.click(box[0] + 0.05 * box[2], box[1])
+            said_or_drawn(browser, part, f"window.before = {DRAWN}")
+            browser.click(box[0] + 0.95 * box[2], box[1])
+            if browser.becomes(f"(() => {{ {part} return {DRAWN} !== window.before; }})()", 4.0):
+                break
+        else:
             problems.append(f"explorer {index} does not answer to the mouse")
     return problems
 

@@ -19,7 +19,8 @@ from book.tools.project import ROOT
 # site, which paper does not have, is none.
 READY = """(async () => {
   window.dispatchEvent(new Event("beforeprint"));
-  document.querySelectorAll('p.caption[role="heading"]').forEach((part) => { part.removeAttribute("role"); });
+  const contents = 'p.caption[role="heading"], #jb-print-toc h2'; // no entries of the outline
+  document.querySelectorAll(contents).forEach((part) => { part.role = "none"; });
   document.querySelectorAll('a[href]').forEach((link) => {
     const within = link.getAttribute("href").startsWith("#");
     if (link.protocol === "file:" && !within) link.removeAttribute("href"); });

@@ -126,7 +126,7 @@ function livePage(root, stored) {
 
   /** The reported events in words, of the chosen classes or of all others. */
   const eventsOf = (chosen) => VERBS.flatMap((verb, m) => stored.classes.flatMap((name, c) => (state.classes.includes(c) === chosen
-    ? runs(column(pred[m], c)).map(([a, b]) => `${name} ${verb} ${a}–${b} s`) : [])));
+    ? runs(column(pred[m], c)).map(([a, b]) => `${name} ${verb} ${a}–${b}\u00a0s`) : [])));
 
   /** A list in words; of a long one the first entries, so that the page keeps its height. */
   const some = (list, most) => [...list.slice(0, most), ...(list.length > most ? [`${list.length - most} more`] : [])].join("; ");
