@@ -310,7 +310,13 @@ def test_what_a_terminals_coding_lacks_is_written_out(locale: dict[str, str]) ->
     assert done.stdout == rb"5 \u2013 8 \u03b1" + b"\n"
 
 
-@pytest.mark.parametrize("allocate", [np.empty, torch.empty])
+def of_a_gpu(_: int) -> None:
+    raise torch.OutOfMemoryError(
+        "CUDA out of memory. Tried to allocate 4.00 GiB.\nSee also the documentation."
+    )
+
+
+@pytest.mark.parametrize("allocate", [np.empty, torch.empty, of_a_gpu])
 def test_full_memory_is_one_line(
     allocate: Callable[[int], object], capsys: pytest.CaptureFixture[str]
 ) -> None:
