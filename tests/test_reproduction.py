@@ -24,7 +24,7 @@ from cmpie_lite.results.findings import (
     of_readings,
     of_tagging,
 )
-from cmpie_lite.results.intervals import side_of_zero
+from cmpie_lite.results.intervals import Interval, side_of_zero
 from cmpie_lite.results.pairing import interval_of
 from cmpie_lite.results.published import printed_cells, published_scores
 from cmpie_lite.results.report_files import read_report, write_report
@@ -197,7 +197,7 @@ def test_systems_that_only_tag_are_named() -> None:
     }
     behaviour = pd.DataFrame(rows).T
     said = of_tagging(behaviour)
-    assert "hardly say when: CM-PIE and +Seg Attention." in said
+    assert "little or nothing by saying when: CM-PIE and +Seg Attention." in said
     assert said.endswith("Of the others, HAN times best: its timing adds 1.2 points.")
     assert of_tagging(behaviour.drop("han")).endswith("in all ten seconds.")
     assert of_tagging(behaviour.loc[["han"]]) == "Every system here places events in time."
@@ -216,7 +216,7 @@ def test_findings_are_whole_sentences() -> None:
     assert first.endswith("its timing adds 0.0 points of event Type@AV.")
     assert second.endswith("its timing costs 1.2 points of event Type@AV.")
     assert third.endswith("its timing adds 0.9 points of event Type@AV.")
-    assert "hardly say when: two HANs, no SA (control) and CM-PIE." in of_tagging(behaviour)
+    assert "little or nothing by saying when: two HANs, no SA (control) and CM-PIE." in of_tagging(behaviour)
     columns = ["segment_type", "event_type"]
     kinds = ["recognition alone", "model", "true timing", "true recognition"]
     parts = pd.DataFrame([[0.5, 0.4], [0.4997, 0.39], [0.6, 0.5], [0.7, 0.6]], kinds, columns)
@@ -267,15 +267,23 @@ def test_what_chapters_say_of_table_2_is_what_is_stored() -> None:
     report = read_report(ROOT / "book" / "results" / "table2.json")
     intervals, behaviour = frame_of(report["intervals"]), frame_of(report["tables"]["behaviour"])
     with_sa = "segment_attention"
-    not_told = [("two_hans", "han"), ("han_behind_sa", "han"), (with_sa, "han"), (with_sa, "two_hans")]
-    for metric in ("segment_type", "event_type"):
-        for pair in not_told:
-            found = interval_of(intervals, *pair, metric)
-            assert found is not None
-            assert found[1] < 0 < found[2], (pair, metric)
-        loss = interval_of(intervals, "cmpie", with_sa, metric)
-        assert loss is not None
-        assert loss[2] < 0
+
+    def found(better: str, worse: str, metric: str) -> Interval:
+        interval = interval_of(intervals, better, worse, metric)
+        assert interval is not None
+        return interval
+
+    for level in ("segment", "event"):
+        metric = f"{level}_type"
+        assert found(with_sa, "han", metric).low > 0
+        for pair in (("two_hans", "han"), ("han_behind_sa", "han"), (with_sa, "two_hans")):
+            assert found(*pair, metric).low < 0 < found(*pair, metric).high, (pair, metric)
+        assert found("cmpie", with_sa, metric).high < 0
+        shares = (
+            found("two_hans", "han", f"{level}_audio").mean / found(with_sa, "han", f"{level}_audio").mean
+        )
+        assert 0.7 < shares < 0.8, "a second HAN brings three quarters of the gain in audio"
+    assert len(report["seeds"]) == 8
     before, cmpie = behaviour.loc[with_sa], behaviour.loc["cmpie"]
     assert behaviour.full_audio["without_visual"] > before.full_audio  # CMA on audio alone
     assert behaviour.full_visual["without_audio"] > before.full_visual

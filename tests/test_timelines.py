@@ -19,6 +19,7 @@ from cmpie_lite.notebook.timelines import (
     video_timeline,
 )
 from cmpie_lite.notebook.widgets import threshold_widget
+from cmpie_lite.results.score_tables import score_name
 
 DOG, CAT = CLASS_INDEX["Dog"], CLASS_INDEX["Cat"]
 
@@ -62,7 +63,8 @@ def test_score_bars_show_ten_scores_of_every_system() -> None:
     figure = score_bars({"perfect": scores, "nothing": nothing})
     heights = [bar.get_height() for ax in figure.axes for bars in ax.containers for bar in bars.patches]
     assert heights == [100.0] * 5 + [0.0] * 5 + [100.0] * 5 + [0.0] * 5
-    assert len(SCORES) == 10
+    names = [label.get_text() for ax in figure.axes for label in ax.get_xticklabels()]
+    assert names == [*map(score_name, SCORES)]
 
 
 def test_other_figures_hold_their_numbers_and_fit_the_page() -> None:

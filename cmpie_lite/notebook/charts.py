@@ -24,6 +24,7 @@ from cmpie_lite.notebook.style import (
     shades,
     short_number,
 )
+from cmpie_lite.results.score_tables import score_name
 
 BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}  # no line strikes a number through
 NAME_POINTS = 11  # the height of a name beside a curve
@@ -140,7 +141,7 @@ def score_bars(systems: Mapping[str, ParsingScores]) -> Figure:
         names = [name for name in SCORES if name.startswith(level)]
         percent = {system: scores.percent() for system, scores in systems.items()}
         values = {system: [found[name] for name in names] for system, found in percent.items()}
-        bars_side_by_side(axes, values, [f"{level} {name.split('_')[1]}" for name in names], "%.0f")
+        bars_side_by_side(axes, values, [*map(score_name, names)], "%.0f")
         axes.set(ylim=(0, 108), ylabel="F [%]")
     legend_outside(figure, axes, min(4, len(systems)))
     return figure

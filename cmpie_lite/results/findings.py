@@ -70,7 +70,8 @@ def of_tagging(behaviour: pd.DataFrame) -> str:
     tagging = [title_of(str(name)) for name, row in behaviour.iterrows() if does(row) != PLACES]
     said = (
         "Scores alone do not show which systems say when an event happens. These name the classes of a clip "
-        f"and hardly say when: {listed(tagging)}. In each of them more than {100 * TAGS:.0f} % of the events "
+        "and, in one modality at least, gain little or nothing by saying when: "
+        f"{listed(tagging)}. In each of them more than {100 * TAGS:.0f} % of the events "
         "that it predicts in one modality span the clip, or its timing adds less than "
         f"{100 * NEEDED:.1f} points of event Type@AV to the same classes in all ten seconds."
     )
