@@ -55,9 +55,9 @@ def complaints(events: list[dict[str, Any]]) -> list[str]:
         match event["method"]:
             case "Runtime.exceptionThrown":
                 details = what["exceptionDetails"]
-                problems.append(
-                    f"exception: {details.get('exception', {}).get('description', details['text'])}"
-                )
+                said = details.get("exception", {}).get("description", details["text"])
+                place = f"{details.get('url', '')}:{details['lineNumber']}:{details['columnNumber']}"
+                problems.append(f"exception: {said} ({place})")
             case "Runtime.consoleAPICalled" if what["type"] in ("error", "assert"):
                 problems.append(
                     f"console error: {[a.get('value', a.get('description')) for a in what['args']]}"
