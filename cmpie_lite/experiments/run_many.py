@@ -42,6 +42,7 @@ from cmpie_lite.training.seeds import train_seeds
 from cmpie_lite.training.seeds_state import TOGETHER, facts_of_seeds, seeds_begun
 
 ONE_AT_A_TIME: Final = threading.Lock()  # a worker of several threads has one generator of random numbers
+OF_A_RUN: Final = (ValueError, OSError, RuntimeError, MemoryError)  # errors that cost their own run alone
 
 
 class GridError(RuntimeError):
@@ -178,7 +179,7 @@ def in_process(jobs: dict[int, Settings], store: FeatureStore) -> Iterator[tuple
     for i, job in jobs.items():
         try:
             yield i, run_experiment(job, store)[0].record
-        except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        except OF_A_RUN as error:
             yield i, error
 
 
@@ -207,7 +208,7 @@ def run_together(jobs: dict[int, Settings], store: FeatureStore) -> Iterator[tup
         numbers, same = zip(*group, strict=True)
         try:
             outcomes: Sequence[RunRecord | BaseException] = run_seeds(same, store)
-        except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        except OF_A_RUN as error:
             outcomes = [error] * len(same)
         yield from zip(numbers, outcomes, strict=True)
 

@@ -189,7 +189,7 @@ def _here(
         try:
             yield path, extract_one(path, out, recipe)
         except Exception as error:
-            if not isinstance(error, ReadError | WriteError | OSError) and not of_memory(error):
+            if not _of_machine(error):
                 raise
             yield path, _failure(path, error)
 
@@ -206,9 +206,14 @@ def _ahead(
         try:
             yield path, _end(row, out, path, content or "", outcome)
         except Exception as error:
-            if not isinstance(error, ReadError | WriteError | OSError) and not of_memory(error):
+            if not _of_machine(error):
                 raise
             yield path, _failure(path, error)
+
+
+def _of_machine(error: Exception) -> bool:
+    """Whether an error is the machine's, and neither the video's nor the code's."""
+    return isinstance(error, ReadError | WriteError | OSError) or of_memory(error)
 
 
 def _failure(path: Path, error: BaseException) -> dict[str, str]:

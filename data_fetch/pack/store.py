@@ -125,8 +125,7 @@ def pack(
             digest = install(staging, out_dir, source, creation, counts)
             clear(staging)
     except (OSError, WriteError) as error:
-        of_system = isinstance(error, OSError) and f"{error.filename or staging}: {error.strerror}"
-        where = of_system or str(error)
+        where = f"{error.filename or staging}: {error.strerror}" if isinstance(error, OSError) else str(error)
         raise DataError(
             f"Cannot pack to {out_dir}: {where.removesuffix('.')}. What is packed so far is kept: mend that "
             "and run again."

@@ -87,7 +87,7 @@ def render_set(
         scenes[name] = {f"render{n:05d}_0_10": make_scene(seed, n) for n in numbers}
     everything = {video: scene for split in scenes.values() for video, scene in split.items()}
     videos = out / "videos"
-    pixels = f"{size} x {size} pixels"
+    pixels = f"{size} x {size} pixels"  # older versions drew shapes, and called them "rendered clips of seed"
     made = f"rendered clips with pictures of seed {seed}, {pixels}, {float(fps)} frames per second"
     with one_at_a_time(out):  # the six files of annotations are of one command
         claim(videos / SOURCE_FILE, made, occupied=any(videos.glob("[!.]*.mp4")))
