@@ -1,10 +1,12 @@
 """Training speed on a GPU, in one command: `python -m tests.benchmarks.bench_train_gpu --device cuda`.
 
-Three parts (`--only` takes some of them):
+Four parts (`--only` takes some of them):
 
-    flags    CM-PIE, one seed, a few epochs by each way to run them: the eager loop, then flag after flag
-    single   CM-PIE, one seed, 40 epochs                         (aim on one H200: under 30 s)
-    table2   the five rows of Table 2, 10 seeds each, 40 epochs  (aim: under 5 minutes)
+    flags     CM-PIE, one seed, a few epochs by each way to run them: the eager loop, then flag after flag;
+              then ten seeds at once
+    single    CM-PIE, one seed, 40 epochs                        (aim on one H200: under 15 s)
+    compiled  as flags, with compiled steps
+    table2    the rows of Table 2, 10 seeds each, 40 epochs      (aim: under 3 minutes for five rows)
 
 A line gives the seconds of the whole call (initialisation, recording or compiling included), those of one
 epoch after the first, the peak of device memory, and the rate at which the step's matrix products were done:
@@ -12,8 +14,9 @@ as TFLOP/s, and as a share of what this device does on one large square product 
 measured here. Products are counted by torch.utils.flop_counter in a step; evaluation counts as time, not as
 work.
 
-The data are full-size LLP-sim (a minute or two to simulate; `--store` takes a packed folder instead). The CPU
-can run it all with `--device cpu --smoke`: tiny sizes, to see that it runs, not how fast.
+After each line the JSON file is written anew, so a run that is cut short keeps what it has measured. The data
+are full-size LLP-sim (half a minute to simulate; `--store` takes a packed folder instead). The CPU can run it
+all with `--device cpu --smoke`: tiny sizes and nothing compiled, to see that it runs, not how fast.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,12 +42,13 @@ from cmpie_lite.data.store_files import open_store
 from cmpie_lite.experiments.record import environment
 from cmpie_lite.support.devices import arithmetic, check_device
 from cmpie_lite.support.fields import override
+from cmpie_lite.support.files import replace_file
 from cmpie_lite.systems.rows import SYSTEMS, configs
 from cmpie_lite.training.loop import Run, new_model, train
 from cmpie_lite.training.seeds import Stack, Stepper, train_seeds
 from tests.making import subset
 
-PARTS = ("flags", "single", "table2")
+PARTS = ("flags", "single", "compiled", "table2")
 PRECISIONS = ("float32", "tf32", "bfloat16")
 COLUMNS = "{:<42} {:>9} {:>9} {:>9} {:>10} {:>9} {:>7}"
 
@@ -94,22 +99,65 @@ def peak_memory(device: torch.device) -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def measure(
-    title: str,
-    run: Callable[[], list[Run]],
-    work: tuple[ModelConfig, TrainConfig, int],
-    store: FeatureStore,
-    rates: dict[str, float],
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Way:
+    """One line of the table: what is trained, and how."""
+
+    title: str
+    config: ModelConfig
+    recipe: TrainConfig
+    seeds: Sequence[int] = (1,)
+    alone: bool = False  # by the eager loop, the specification
+    recorded: bool = False
+
+    def run(self, store: FeatureStore, device: torch.device) -> list[Run]:
+        """Train, as the line says."""
+        if self.alone:
+            return [train(self.config, self.recipe, store, device=device)]
+        return train_seeds(
+            self.config, self.recipe, store, self.seeds, device=device, cuda_graph=self.recorded
+        )
+
+
+def ways(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[str, Way]]:
+    """The lines of each part that is asked for."""
+    graph, smoke = device.type == "cuda", {"dim": 32, "ffn_dim": 32} if options.smoke else {}
+    rows = {name: override(SYSTEMS[name].config, smoke) for name in configs(2)}
+    cmpie, few = rows["cmpie"], TrainConfig(epochs=options.flag_epochs)
+    recipe = TrainConfig(epochs=options.epochs, precision=options.precision)
+    seeds = range(1, options.seeds + 1)
+    flags = [Way("eager loop (train)", cmpie, few, alone=True)]
+    compiled = []
+    for precision in PRECISIONS:
+        way = override(few, {"precision": precision})
+        flags.append(Way(f"seeds axis, {precision}", cmpie, way))
+        compiled.append(
+            Way(f"compiled, {precision}", cmpie, override(way, {"compile": True}), recorded=graph)
+        )
+    if graph:
+        flags += [replace(way, title=f"recorded, {way.recipe.precision}", recorded=True) for way in flags[1:]]
+        compiled = [replace(way, title=way.title.replace(",", " and recorded,")) for way in compiled]
+    flags.append(replace(flags[-2], title="the same, all seeds at once", seeds=seeds))
+    parts = {
+        "flags": flags,
+        "single": [Way("single: cmpie", cmpie, recipe, recorded=graph)],
+        "compiled": [] if options.smoke else compiled,
+        "table2": [Way(f"table2: {name}", rows[name], recipe, seeds, recorded=graph) for name in rows],
+    }
+    for part in PARTS:
+        yield from ((part, way) for way in parts[part] if part in options.only)
+
+
+def measure(way: Way, store: FeatureStore, rates: dict[str, float]) -> dict[str, Any]:
     """Time one call that trains; print its line and return it."""
-    config, recipe, seeds = work
+    config, recipe, seeds = way.config, way.recipe, len(way.seeds)
     device = store.train.audio.device
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     synchronize(device)
     start = time.perf_counter()
-    runs = run()
+    runs = way.run(store, device)
     synchronize(device)
     total = time.perf_counter() - start
     epochs = [sum(rows[e]["seconds"] for rows in (r.history for r in runs)) for e in range(recipe.epochs)]
@@ -117,7 +165,7 @@ def measure(
     epoch = sum(later) / len(later)
     flops = flops_of_a_step(config, recipe, store.train, seeds) * (len(store.train) // recipe.batch_size)
     line: dict[str, Any] = {
-        "title": title,
+        "title": way.title,
         "seeds": seeds,
         "epochs": recipe.epochs,
         "precision": recipe.precision,
@@ -132,41 +180,12 @@ def measure(
     rate = f"{line['flops_per_second'] / 1e12:.3f}"
     share = f"{100 * line['share_of_rate']:.1f}%"
     print(
-        COLUMNS.format(title, seeds, f"{total:.1f}", f"{epoch:.3f}", f"{line['peak_mib']:.0f}", rate, share),
+        COLUMNS.format(
+            way.title, seeds, f"{total:.1f}", f"{epoch:.3f}", f"{line['peak_mib']:.0f}", rate, share
+        ),
         flush=True,
     )
     return line
-
-
-def flags_part(
-    config: ModelConfig, recipe: TrainConfig, store: FeatureStore, rates: dict[str, float], smoke: bool
-) -> list[dict[str, Any]]:
-    """One seed, a few epochs, by each way to run them."""
-    device = store.train.audio.device
-    graph = device.type == "cuda"
-    lines = [
-        measure(
-            "eager loop (train)",
-            lambda: [train(config, recipe, store, device=device)],
-            (config, recipe, 1),
-            store,
-            rates,
-        )
-    ]
-    ways: list[tuple[str, dict[str, Any], bool]] = [
-        (f"seeds axis, {p}", {"precision": p}, False) for p in PRECISIONS
-    ]
-    if graph:
-        ways += [(f"recorded, {p}", {"precision": p}, True) for p in PRECISIONS]
-    if not smoke:
-        for p in PRECISIONS:
-            name = f"compiled{' and recorded' if graph else ''}, {p}"
-            ways.append((name, {"precision": p, "compile": True}, graph))
-    for title, changes, recorded in ways:
-        way = override(recipe, changes)
-        run = partial(train_seeds, config, way, store, [recipe.seed], device=device, cuda_graph=recorded)
-        lines.append(measure(title, run, (config, way, 1), store, rates))
-    return lines
 
 
 def main() -> None:
@@ -176,16 +195,14 @@ def main() -> None:
     words.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     words.add_argument("--seeds", type=int, default=10, help="of each row of Table 2")
     words.add_argument("--epochs", type=int, default=40)
-    words.add_argument("--flag-epochs", type=int, default=3, help="epochs of each line of the first part")
-    words.add_argument("--precision", choices=PRECISIONS, default="tf32", help="of the last two parts")
-    words.add_argument("--compile", action="store_true", help="compile steps in the last two parts")
+    words.add_argument("--flag-epochs", type=int, default=3, help="epochs of each line about flags")
+    words.add_argument("--precision", choices=PRECISIONS, default="tf32", help="of CM-PIE and Table 2")
     words.add_argument("--store", type=Path, help="folder of packed features instead of a simulation")
     words.add_argument("--smoke", action="store_true", help="tiny sizes: does it run?")
     words.add_argument("--out", type=Path, default=Path("out/bench_train_gpu.json"))
     options = words.parse_args()
 
     device = check_device(options.device)
-    smoke = {"dim": 32, "ffn_dim": 32} if options.smoke else {}
     if options.smoke:
         options.seeds, options.epochs, options.flag_epochs = 2, 2, 2
     start = time.perf_counter()
@@ -197,24 +214,8 @@ def main() -> None:
     print(
         environment(device)["device"], *(f"{name} {rate / 1e12:.3f} TFLOP/s" for name, rate in rates.items())
     )
-    print(COLUMNS.format("", "seeds", "seconds", "s/epoch", "peak MiB", "TFLOP/s", "share"))
-
-    recipe = TrainConfig(epochs=options.epochs, precision=options.precision, compile=options.compile)
-    graph = device.type == "cuda"
+    print(COLUMNS.format("", "seeds", "seconds", "s/epoch", "peak MiB", "TFLOP/s", "share"), flush=True)
     lines: dict[str, list[dict[str, Any]]] = {part: [] for part in options.only}
-    if "flags" in options.only:
-        few = TrainConfig(epochs=options.flag_epochs)
-        lines["flags"] = flags_part(
-            override(SYSTEMS["cmpie"].config, smoke), few, store, rates, options.smoke
-        )
-    for part, rows, count in (("single", ("cmpie",), 1), ("table2", tuple(configs(2)), options.seeds)):
-        for row in rows if part in options.only else ():
-            config, seeds = override(SYSTEMS[row].config, smoke), list(range(1, count + 1))
-            run = partial(train_seeds, config, recipe, store, seeds, device=device, cuda_graph=graph)
-            lines[part].append(measure(f"{part}: {row}", run, (config, recipe, count), store, rates))
-    for part, done in lines.items():
-        print(f"{part}: {sum(line['seconds'] for line in done):.1f} s")
-
     facts = {
         "command": " ".join(["python -m tests.benchmarks.bench_train_gpu", *sys.argv[1:]]),
         "smoke": options.smoke,
@@ -224,8 +225,11 @@ def main() -> None:
         "product_rates": rates,
         "lines": lines,
     }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    for part, way in ways(options, device):
+        lines[part].append(measure(way, store, rates))
+        replace_file(options.out, (json.dumps(facts, indent=1) + "\n").encode())
+    for part, done in lines.items():
+        print(f"{part}: {sum(line['seconds'] for line in done):.1f} s")
     print(f"written to {options.out}")
 
 

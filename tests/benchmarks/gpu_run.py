@@ -4,10 +4,12 @@
     make gpu OUT=FOLDER
 
 1. the tests that need a GPU (`tests/test_gpu.py`);
-2. training speed: each flag, 40 epochs of CM-PIE, the rows of Table 2 with ten seeds (`bench_train_gpu`);
+2. training speed: each flag, and 40 epochs of CM-PIE (`bench_train_gpu`);
 3. evaluation and a training epoch against the usual way (`bench_train`);
 4. extraction of rendered clips (`bench_extract`);
-5. the grids behind Tables 2 and 1 and the ambiguity register, full size, ten seeds.
+5. the grids behind Tables 2 and 1 and the ambiguity register, full size, ten seeds: a report says how long
+   each of its runs took;
+6. training speed with compiled steps.
 
 Each part is a process of its own that may take what is left of the minutes, so that a part that is cut short
 costs nothing that was done before it. After each part FOLDER/gpu_run.json says how it ended, with the last
@@ -81,27 +83,19 @@ def parts(out: Path, work: Path, *, smoke: bool, seeds: int) -> list[Part]:
         "table1": ("--table", "1", *(("--systems", "han", "cmpie") if smoke else ())),
         "ambiguities": ("--ambiguities", *(("cma_form",) if smoke else ())),
     }
-    speed = str(out / "bench_train_gpu.json")
+
+    def speed(name: str, *only: str) -> Part:
+        words = ("-m", "tests.benchmarks.bench_train_gpu", "--only", *only, "--device", device)
+        report = str(out / f"{name.replace(' ', '_')}.json")
+        return Part(name, (*words, "--store", store, "--out", report, *size))
+
     bare = ("-o", "addopts=", "-W", "default")  # there may be no more than pytest itself
     return [
         Part(
             "tests", ("-m", "pytest", "-q", *bare, "-p", "no:cacheprovider", "tests/test_gpu.py"), ("pytest",)
         ),
         Part("store", ("-m", "tests.benchmarks.gpu_run", "--make-store", store, *size)),
-        Part(
-            "training speed",
-            (
-                "-m",
-                "tests.benchmarks.bench_train_gpu",
-                "--device",
-                device,
-                "--store",
-                store,
-                "--out",
-                speed,
-                *size,
-            ),
-        ),
+        speed("training speed", "flags", "single"),
         Part("against the usual way", ("-m", "tests.benchmarks.bench_train", "--device", device, *few)),
         Part(
             "extraction",
@@ -109,6 +103,7 @@ def parts(out: Path, work: Path, *, smoke: bool, seeds: int) -> list[Part]:
             ("av", "PIL"),
         ),
         *(table(name, *words) for name, words in tables.items()),
+        speed("compiled steps", "compiled"),
     ]
 
 
