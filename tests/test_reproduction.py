@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -306,11 +307,52 @@ def test_what_chapter_4_says_of_the_printed_form_is_what_is_stored() -> None:
     assert all((printed[f"{level}_type"]["low"] or 0) > 0 for level in ("segment", "event"))
     assert (len(report["seeds"]), report["base"].split(",")[0]) == (6, "dim=128")
     assert behaviour_of(report).timing_event.idxmax() == "cma_form=printed"
-    printed = wide["effects"]["cma_form"]["printed"]["all"]
-    event, segment = printed["event_type"], printed["segment_type"]
-    assert f"D = 512, they stand {event['mean']:.1f} points of event Type@AV above it" in said
-    assert side_of_zero(event["low"], event["high"]) == 1
-    assert side_of_zero(segment["low"], segment["high"]) == 0
+    forms, sharing = (wide["effects"][field] for field in ("cma_form", "cma_sharing"))
+    event, segment = (forms["printed"]["all"][f"{level}_type"] for level in ("event", "segment"))
+    assert f"{segment['mean']:.1f} points of segment Type@AV and {event['mean']:.1f} points of event" in said
+    milder = [effect["all"]["segment_type"] for effect in (forms["residual"], sharing["modality"])]
+    assert "stands {:.1f} and {:.1f} points of segment".format(*(x["mean"] for x in milder)) in said
+    assert all(side_of_zero(x["low"], x["high"]) == 1 for x in (event, segment, *milder))
+    assert (len(wide["seeds"]), wide["base"]) == (10, "precision=tf32")
+    assert behaviour_of(wide).timing_event.idxmax() == "cma_form=printed"
+
+
+def test_what_pages_say_of_runs_at_the_size_of_llp_is_what_is_stored() -> None:
+    report = read_report(ROOT / "book" / "results" / "full_size.json")
+    intervals = frame_of(report["intervals"]).set_index("metric")
+    points, sides = (
+        100 * intervals["mean"],
+        dict(zip(intervals.index, map(side_of_zero, intervals.low, intervals.high), strict=True)),
+    )
+    assert (report["videos"]["train"], len(report["seeds"]), report["epochs"]) == (10_000, 10, 40)
+    assert {"segment_type": 0, "event_type": 1, "event_visual": 1, "event_audio": -1}.items() <= sides.items()
+    said = {
+        number: " ".join("".join(cell.source for cell in nbformat.read(path, as_version=4).cells).split())
+        for number in ("04", "07")
+        for path in (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+    }
+    assert f"CM-PIE stands {points.event_type:.1f} points of event Type@AV above HAN" in said["04"]
+    assert f"stands {points.event_type:.1f} points of event Type@AV above it" in said["07"]
+    assert (
+        f"{points.event_visual:.1f} points, and against what it hears, {-points.event_audio:.1f} points"
+        in said["07"]
+    )
+    runs = frame_of(report["runs"])
+    ours = 100 * runs[runs.system == "han"][list(SCORES)].mean()
+    gaps = ours - pd.Series(published_scores(1)["HAN"].percent())[list(SCORES)]
+    page = " ".join((ROOT / "book" / "llp_sim.md").read_text(encoding="utf8").split())
+    largest = gaps.filter(like="segment_").abs().max()
+    assert f"is within {math.ceil(10 * largest) / 10:.1f} points of the paper's five segment scores" in page
+    assert f"event scores are up to {-gaps.filter(like='event_').min():.1f} points too low (visual)" in page
+    assert gaps.idxmin() == "event_visual"
+
+
+def test_runs_at_the_size_of_llp_have_a_section_and_a_line(results: Path) -> None:
+    assert "size of LLP" not in reproduction.markdown()
+    write_report(results / "full_size.json", report("LLP-sim", 0.02, seeds=10))
+    page = reproduction.markdown()
+    assert "10 seeds, 40 epochs: segment Type@AV" in page
+    assert page.index("## Table 2") < page.index("## At the size of LLP") < page.index("## Never run")
 
 
 def test_what_pages_say_of_table_1_is_what_is_stored() -> None:

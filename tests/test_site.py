@@ -192,27 +192,25 @@ def test_the_audit_colours_each_of_its_verdicts() -> None:
 
 def test_the_headline_is_the_stored_report_and_says_simulated() -> None:
     def report(low: float, high: float, source: str = "LLP-sim", changed: str = "") -> dict[str, Any]:
-        scores = {"system": ["cmpie", "han"], "segment_type": [0.512, 0.5], "changed": [changed, ""]}
-        runs = pd.DataFrame(scores)
-        found = pd.DataFrame(
-            [
-                {
-                    "better": "cmpie",
-                    "worse": "han",
-                    "metric": "segment_type",
-                    "low": low,
-                    "high": high,
-                    "seeds": 8,
-                }
-            ]
-        )
-        return {"source": source, "runs": split_of(runs), "intervals": split_of(found)}
+        runs = {"system": ["cmpie", "han"], "segment_type": [0.512, 0.5], "event_type": [0.462, 0.45]}
+        pair = {"better": "cmpie", "worse": "han", "seeds": 8}
+        found = [
+            pair | {"metric": "segment_type", "low": low, "high": high},
+            pair | {"metric": "event_type", "low": 0.002, "high": 0.022},
+        ]
+        return {
+            "source": source,
+            "videos": {"train": 1234},
+            "runs": split_of(pd.DataFrame(runs | {"changed": [changed, ""]})),
+            "intervals": split_of(pd.DataFrame(found)),
+        }
 
     said = headline.sentence(report(-0.01, 0.034))
     assert "On LLP-sim, our simulated data, CM-PIE cannot be told apart from HAN" in said
-    assert "over 8 pairs of runs" in said
+    assert "over 8 pairs of runs on 1,234 training videos" in said
     assert "are 51.2 and 50.0 percent" in said
     assert "[-1.0, +3.4] points" in said
+    assert "When events are scored, it is above HAN: 46.2 and 45.0 percent, [+0.2, +2.2] points." in said
     assert said.endswith("says nothing about the paper's own numbers.")
     assert "CM-PIE is above HAN" in headline.sentence(report(0.001, 0.034))
     assert "CM-PIE is below HAN" in headline.sentence(report(-0.02, -0.001, "LLP"))

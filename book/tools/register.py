@@ -119,6 +119,7 @@ def summary(stored: Report) -> list[str]:
         last = "The last columns: the share of predicted events that span the clip, and what timing adds."
         lines += [f"{findings.of_readings(behaviour)} {last}", ""]
     shown = behaviour_table(stored).cells[list(SHOWN)]
+    shown = shown.reindex(["default", *(name for name, _ in rows)], fill_value="–") if len(shown) else shown
     heads = ["reading", "segment Type@AV", "event Type@AV", *(SHOWN if len(shown) else ())]
     lines += [f"| {' | '.join(heads)} |", "|---" + "|---:" * (len(heads) - 1) + "|"]
     if len(shown):

@@ -1,17 +1,20 @@
 """What is reproduced, what is not, what was never run: the page, made of the stored reports and nothing else.
 
-Reports are what `python -m cmpie_lite grid` writes, in `book/results/`: table1.json, table2.json, for the
-register ambiguities*.json, for the ablations of CM-CS+HAN cm_cs.json; and what `python -m cmpie_lite
-controlled` writes, when_it_helps.json. A file that is not there is a run that was never made, and the page
-says so.
+Reports are what `python -m cmpie_lite grid` writes, in `book/results/`: table1.json, table2.json, rows of
+Table 2 on as many videos as LLP has full_size.json, for the register ambiguities*.json, for the ablations of
+CM-CS+HAN cm_cs.json; and what `python -m cmpie_lite controlled` writes, when_it_helps.json. A file that is
+not there is a run that was never made, and the page says so.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
+
+import pandas as pd
 
 from book.tools import register
 from cmpie_lite.notebook import study
@@ -54,14 +57,17 @@ def reports(folder: Path = RESULTS) -> dict[int, Report]:
     return {table: read_report(path) for table, path in paths.items() if path.exists()}
 
 
-def section(table: Literal[1, 2], report: Report | None) -> list[str]:
-    """One table: what was run and how, its scores, each sentence of the paper with its verdict."""
-    lines = [f"## Table {table}", ""]
-    if report is None:
-        return [*lines, f"No run is stored: {UNTESTED}.", "", "```bash", command(table, "sim"), "```", ""]
+def full_size(folder: Path = RESULTS) -> Report | None:
+    """The stored report of rows of Table 2 on LLP-sim of LLP's size."""
+    path = folder / "full_size.json"
+    return read_report(path) if path.exists() else None
+
+
+def run_and_scores(report: Report) -> list[str]:
+    """What was run and how, its scores, and how the models behave where that is known."""
     runs, intervals = frame_of(report["runs"]), frame_of(report["intervals"])
-    warning = caution(runs)
-    lines += [
+    warning, behaviour = caution(runs), behaviour_table(report)
+    return [
         f"{about(runs)}. Data `{report['source']}` `{report['sha256'][:16]}`; {made_by(report)}.",
         "",
         *([f"**{warning}**", ""] if warning else []),
@@ -75,18 +81,47 @@ def section(table: Literal[1, 2], report: Report | None) -> list[str]:
         "",
         interval_table(runs, intervals).markdown(),
         "",
-        behaviour_table(report).markdown(),
-        "",
+        *([behaviour.markdown(), ""] if len(behaviour.cells) else []),
         "</div>",
         "",
         findings.of_differences(intervals),
         "",
+    ]
+
+
+def section(table: Literal[1, 2], report: Report | None) -> list[str]:
+    """One table: its runs, and each sentence of the paper with its verdict."""
+    lines = [f"## Table {table}", ""]
+    if report is None:
+        return [*lines, f"No run is stored: {UNTESTED}.", "", "```bash", command(table, "sim"), "```", ""]
+    intervals = frame_of(report["intervals"])
+    lines += [
+        *run_and_scores(report),
         f"| the paper's sentence | section | on {report['source']} |",
         "|---|---|---|",
     ]
     for claim in claims_of(table):
         lines.append(f"| “{claim.quotation}” | {claim.section} | {judge(claim, intervals)[0]} |")
     return [*lines, ""]
+
+
+def of_full_size(report: Report | None) -> list[str]:
+    """The rows of Table 2 that were trained on as many videos as LLP has, and those that were not."""
+    if report is None:
+        return []
+    runs = frame_of(report["runs"])
+    left = [title_of(name) for name in systems_of(2) if name not in set(runs.system)]
+    whole = re.sub(r" --systems( \w+)+", "", report["command"])
+    missing = f"{UNTESTED[0].upper()}{UNTESTED[1:]} at this size: {findings.listed(left)}. `{whole}`"
+    return [
+        "## At the size of LLP",
+        "",
+        "As many training videos as LLP has, with weaker signals than in the tables above. "
+        f"{findings.of_columns(frame_of(report['intervals']), 'cmpie', 'han')} {remarks(report)}".strip(),
+        "",
+        *run_and_scores(report),
+        *([missing, ""] if left else []),
+    ]
 
 
 def ablations(path: Path) -> list[str]:
@@ -129,21 +164,38 @@ QUESTIONS = {
 }
 
 
+def difference(intervals: pd.DataFrame, better: str, worse: str) -> str:
+    """A difference in segment and event Type@AV, with its verdict; empty where it was not measured."""
+    said = []
+    for level in ("segment", "event"):
+        found = interval_of(intervals, better, worse, f"{level}_type")
+        if found is not None:
+            mean, low, high = (100 * x for x in found[:3])
+            word = ("undecided", "up", "down")[side_of_zero(low, high)]
+            said.append(f"{level} Type@AV {mean:+z.1f} [{low:+.1f}, {high:+.1f}], {word}")
+    return "; ".join(said)
+
+
 def answer(block: str, better: str, worse: str, stored: Mapping[int, Report]) -> str:
     """What the stored runs say of one block, in segment and event Type@AV; or that it was never run."""
+    pair = f"- **{block}**: {title_of(better)} minus {title_of(worse)}"
     for table in reversed(TABLES):
-        if table not in stored:
-            continue
-        intervals, said = frame_of(stored[table]["intervals"]), []
-        for level in ("segment", "event"):
-            found = interval_of(intervals, better, worse, f"{level}_type")
-            if found is not None:
-                mean, low, high = (100 * x for x in found[:3])
-                word = ("undecided", "up", "down")[side_of_zero(low, high)]
-                said.append(f"{level} Type@AV {mean:+z.1f} [{low:+.1f}, {high:+.1f}], {word}")
-        if said:
-            return f"- **{block}**: {title_of(better)} minus {title_of(worse)}: {'; '.join(said)}."
-    return f"- **{block}**: {title_of(better)} minus {title_of(worse)}: {UNTESTED}. `{command(2, 'sim')}`"
+        if table in stored and (said := difference(frame_of(stored[table]["intervals"]), better, worse)):
+            return f"{pair}: {said}."
+    return f"{pair}: {UNTESTED}. `{command(2, 'sim')}`"
+
+
+def larger(report: Report | None) -> list[str]:
+    """What CM-PIE as a whole does on as many videos as LLP has, score by score."""
+    if report is None:
+        return []
+    intervals, runs = frame_of(report["intervals"]), frame_of(report["runs"])
+    videos, seeds = report["videos"]["train"], runs[runs.system == "cmpie"].seed.nunique()
+    return [
+        f"- **The same at [LLP's size](#at-the-size-of-llp)**, {videos:,} training videos, {seeds} seeds, "
+        f"{report['epochs']} epochs: {difference(intervals, 'cmpie', 'han')}. "
+        + findings.of_columns(intervals, "cmpie", "han")
+    ]
 
 
 def summary(stored: Mapping[int, Report]) -> list[str]:
@@ -160,6 +212,7 @@ def summary(stored: Mapping[int, Report]) -> list[str]:
         )
     lines = [first, "", " ".join(behaves(stored)), ""]
     lines += [answer(block, *pair, stored) for block, pair in QUESTIONS.items()]
+    lines += larger(full_size(RESULTS))
     lines += when(RESULTS / "when_it_helps.json")
     lines += [f"- {line}" for line in conditions(stored)]
     if not on_llp:
@@ -255,7 +308,7 @@ def markdown() -> str:
     lines = summary(stored)
     for table in TABLES:
         lines += section(table, stored.get(table))
-        lines += ablations(RESULTS / "cm_cs.json") if table == 1 else []
+        lines += ablations(RESULTS / "cm_cs.json") if table == 1 else of_full_size(full_size(RESULTS))
     return "\n".join(lines + never_run(stored))
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.analysis import SHORT
 from cmpie_lite.results.intervals import side_of_zero
+from cmpie_lite.results.score_tables import score_name
 from cmpie_lite.systems.rows import title_of
 
 FITTED: Final = (
@@ -53,6 +54,16 @@ def of_differences(intervals: pd.DataFrame, worse: str = "han") -> str:
         up, down = sides.count(1), sides.count(-1)
         parts.append(f"{title_of(str(name))} has {up} above zero and {down} below")
     return f"Of ten intervals each, against {title_of(worse)}: {'; '.join(parts)}."
+
+
+def of_columns(intervals: pd.DataFrame, better: str, worse: str) -> str:
+    """In which of the ten scores one system stands above another, and in which below."""
+    rows = intervals[(intervals.better == better) & (intervals.worse == worse)]
+    names: dict[int, list[str]] = {1: [], 0: [], -1: []}
+    for metric, low, high in zip(rows.metric, rows.low, rows.high, strict=True):
+        names[side_of_zero(low, high)].append(score_name(str(metric)))
+    above, below = (listed(names[side]) or "none of the ten scores" for side in (1, -1))
+    return f"{title_of(better)} stands above {title_of(worse)} in {above}, and below it in {below}."
 
 
 def does(row: pd.Series) -> str:
