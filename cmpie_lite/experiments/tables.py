@@ -18,6 +18,7 @@ from cmpie_lite.experiments.run_files import model_of, read_predictions
 from cmpie_lite.experiments.settings import Settings, run_folder
 from cmpie_lite.results.analysis import analyse, behaviour, deciding_videos, mean_behaviour
 from cmpie_lite.results.metric_tables import per_video_scores
+from cmpie_lite.support.devices import check_device
 
 GATE = "sa.segment"  # SA's weights per segment among a ParseOutput's `weights`
 BATCH, GATE_VIDEOS = 256, 512
@@ -65,20 +66,23 @@ def gate_of(
 ) -> Float[Tensor, "N M T"] | None:
     """SA's weights per segment in the first `GATE_VIDEOS` test videos; None for a system without them.
 
+    They are computed on a GPU where there is one: of a report on many runs they are most of the work.
     A run whose checkpoint is not there, or cannot be read, has none either: its scores still count.
     """
     if not getattr(job.config, "segment_attention", False):
         return None
+    device = check_device("auto")
     try:
-        model = model_of(folder, record)
+        model = model_of(folder, record, device)
     except CheckpointError:
         return None
     found, test = [], store.test
     with torch.inference_mode():
         for start in range(0, min(GATE_VIDEOS, len(test)), BATCH):
             rows = slice(start, min(start + BATCH, GATE_VIDEOS))
-            parsed = model(test.audio[rows].cpu(), test.visual_2d[rows].cpu(), test.visual_3d[rows].cpu())
+            features = (x[rows].to(device) for x in (test.audio, test.visual_2d, test.visual_3d))
+            parsed = model(*features)
             if GATE not in parsed.weights:
                 return None
-            found.append(parsed.weights[GATE])
+            found.append(parsed.weights[GATE].cpu())
     return torch.cat(found)
