@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import cmpie_lite.support.start  # noqa: F401 - first: before torch is loaded
-from cmpie_lite.experiments import controlled, grid
+from cmpie_lite.experiments import controlled, grid_command
 from cmpie_lite.experiments.commands import run_evaluate, run_train
 from cmpie_lite.experiments.parse import (
     EVENTS,
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, words: Sequence[str]) -> int:
         if options.command in ("grid", "controlled"):
             command = shlex.join(["python", "-m", "cmpie_lite", *words])
             command = printable(command, keep="")  # it goes into a report
-            study = grid if options.command == "grid" else controlled
+            study = grid_command if options.command == "grid" else controlled
             if options.command == "controlled":
                 options.knobs = assignments(options.knobs, "--knobs")
             return study.run(options, assignments(options.set), command)

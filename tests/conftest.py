@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from book.tools.browser import Browser
     from cmpie_lite.data.annotations import Annotations
     from cmpie_lite.data.store import FeatureStore
     from cmpie_lite.experiments.settings import Settings
@@ -163,3 +164,20 @@ def job(store: FeatureStore, tmp_path: Path, tmp_path_factory: pytest.TempPathFa
         epochs=1,
         device="cpu",
     )
+
+
+# ---------- what tests of pages start from ----------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser | None]:
+    """Chromium, for all tests of a file; None where there is none."""
+    from book.tools.browser import Browser, find_chromium
+
+    try:
+        find_chromium()
+    except FileNotFoundError:
+        yield None
+        return
+    with Browser() as one:
+        yield one

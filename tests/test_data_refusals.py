@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from cmpie_lite.data.store import (
-    check_finite,
-    check_trainable,
-)
+from cmpie_lite.data.trainable import check_finite, check_trainable
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASSES
 from tests.making import (

@@ -18,8 +18,8 @@ from torch import nn
 from cmpie_lite.attention import scaled_dot_product_attention
 from cmpie_lite.config import ModelConfig
 from cmpie_lite.model import CMPIE
-from cmpie_lite.notebook.answers import choices_of
 from cmpie_lite.notebook.exercises import CHECKS, check_exercise
+from cmpie_lite.notebook.later_answers import choices_of
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 PRESENCE = pd.DataFrame({"heard only": [3, 1], "heard and seen": [5, 0], "seen only": [1, 2]})

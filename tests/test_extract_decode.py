@@ -14,7 +14,7 @@ from PIL import Image
 
 from cmpie_lite.errors import DataError
 from data_fetch.extract.decode import NUM_SAMPLES, read_waveform
-from data_fetch.extract.media import upright
+from data_fetch.extract.frames import upright
 from data_fetch.extract.video import IMAGENET, KINETICS, crop, normalize, read_clip, squash
 from tests.video_files import by_hand, number_of, numbered, shown, tone, write_video
 

@@ -11,7 +11,7 @@ import pytest
 from cmpie_lite.__main__ import main
 from cmpie_lite.config import ModelConfig
 from cmpie_lite.errors import ConfigError, DataError
-from cmpie_lite.experiments import grid, readings
+from cmpie_lite.experiments import grid, grid_command, readings
 from cmpie_lite.experiments import settings as experiment
 from cmpie_lite.experiments.grid import (
     GridSettings,
@@ -137,7 +137,7 @@ def test_reports_lie_beside_the_runs_and_say_how_to_repeat_them(
         records = [record(name, 1, 0.5) for name in ("han", "cmpie")]
         return make_report(records, [("cmpie", "han")], command)
 
-    monkeypatch.setattr(grid, "table_report", report)
+    monkeypatch.setattr(grid_command, "table_report", report)
     monkeypatch.setattr(experiment, "home", lambda: tmp_path / "project")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -147,7 +147,9 @@ def test_reports_lie_beside_the_runs_and_say_how_to_repeat_them(
     assert main(["grid", *words]) == 0
     command = read_report(tmp_path / "my out" / "table2.json")["command"]
     assert shlex.split(command) == ["python", "-m", "cmpie_lite", "grid", *words]
-    monkeypatch.setattr(grid, "print", lambda *_: pytest.fail("the report is not there yet"), raising=False)
+    monkeypatch.setattr(
+        grid_command, "print", lambda *_: pytest.fail("the report is not there yet"), raising=False
+    )
     (tmp_path / "my out" / "table2.json").unlink()
     with pytest.raises(pytest.fail.Exception):
         main(["grid", *words])
@@ -161,7 +163,7 @@ def test_a_name_that_is_no_utf8_does_not_cost_the_report(
     """Bytes of another coding stand as halves of characters in the words, and no report may hold these."""
     records = [record(name, 1, 0.5) for name in ("han", "cmpie")]
     monkeypatch.setattr(
-        grid,
+        grid_command,
         "table_report",
         lambda _, table, command, ended: make_report(records, [("cmpie", "han")], command),
     )

@@ -13,7 +13,7 @@ import torch
 
 from cmpie_lite.data.llp_sim import FULL, SMALL, SimConfig, simulate, simulate_features, simulate_split
 from cmpie_lite.data.llp_sim_labels import simulate_dense, simulate_weak
-from cmpie_lite.data.store import check_trainable
+from cmpie_lite.data.trainable import check_trainable
 from cmpie_lite.errors import ConfigError, DataError
 from cmpie_lite.labels import CLASS_INDEX
 from cmpie_lite.support.fields import override

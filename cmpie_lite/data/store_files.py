@@ -30,9 +30,9 @@ from cmpie_lite.data.store import (
     SPLITS,
     FeatureStore,
     Split,
-    check_finite,
     digest_of_hashes,
 )
+from cmpie_lite.data.trainable import check_finite
 from cmpie_lite.errors import DataError, ReadError
 from cmpie_lite.labels import CLASSES
 from cmpie_lite.support.files import file_hash, replace_file

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from cmpie_lite.data.llp_sim import SIZES
 from cmpie_lite.decoding import HANS, THRESHOLD, Gate
 from cmpie_lite.errors import ConfigError, DataError
-from cmpie_lite.experiments import controlled, grid
+from cmpie_lite.experiments import controlled, grid_command
 from cmpie_lite.experiments.settings import Settings
 from cmpie_lite.support.streams import Words, path_word
 from cmpie_lite.support.text import shown
@@ -31,7 +31,7 @@ def parser(description: str | None = None) -> argparse.ArgumentParser:
         "controlled": "one knob of LLP-sim at a time: when each block helps",
         "parse": "a video to a table of audible and visible events",
     }
-    own = (train_words, evaluate_words, grid.add_words, controlled.add_words, parse_words)
+    own = (train_words, evaluate_words, grid_command.add_words, controlled.add_words, parse_words)
     words = {name: commands.add_parser(name, help=text) for name, text in help_.items()}
     for command, add in zip(words.values(), own, strict=True):
         add(command)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from cmpie_lite.notebook import answers, trained_answers
+from cmpie_lite.notebook import answers, later_answers, trained_answers
 from cmpie_lite.notebook.checks import difference
 
 CHECKS: Final[dict[str, Callable[..., Iterator[answers.Case]]]] = {
@@ -34,18 +34,18 @@ CHECKS: Final[dict[str, Callable[..., Iterator[answers.Case]]]] = {
     "4.2": answers.audio_share,
     "4.3": answers.by_features,
     "4.4": trained_answers.share_of_sound,
-    "5.1": answers.max_pool,
-    "5.2": answers.joint_pool,
-    "5.3": answers.noisy_or,
-    "6.1": answers.type_at_av,
-    "6.2": answers.least_length,
-    "6.3": answers.onsets,
-    "7.1": answers.gains,
-    "7.2": answers.how_many,
-    "7.3": answers.late_mean,
-    "T2.1": answers.seeds_needed,
-    "P.1": answers.in_the_file,
-    "P.2": answers.captions,
+    "5.1": later_answers.max_pool,
+    "5.2": later_answers.joint_pool,
+    "5.3": later_answers.noisy_or,
+    "6.1": later_answers.type_at_av,
+    "6.2": later_answers.least_length,
+    "6.3": later_answers.onsets,
+    "7.1": later_answers.gains,
+    "7.2": later_answers.how_many,
+    "7.3": later_answers.late_mean,
+    "T2.1": later_answers.seeds_needed,
+    "P.1": later_answers.in_the_file,
+    "P.2": later_answers.captions,
 }
 
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cmpie_lite.config import TrainConfig
-from cmpie_lite.data.store import FeatureStore, Split, check_trainable
+from cmpie_lite.data.store import FeatureStore, Split
+from cmpie_lite.data.trainable import check_trainable
 from cmpie_lite.errors import CheckpointError, ConfigError, DataError
 from cmpie_lite.losses import weak_label_loss
 from cmpie_lite.support.devices import arithmetic, check_device, own_randomness

@@ -29,7 +29,8 @@ from torch.func import functional_call, stack_module_state, vmap
 from tqdm import tqdm
 
 from cmpie_lite.config import TrainConfig
-from cmpie_lite.data.store import FeatureStore, Split, check_trainable
+from cmpie_lite.data.store import FeatureStore, Split
+from cmpie_lite.data.trainable import check_trainable
 from cmpie_lite.decoding import Predictions, decode
 from cmpie_lite.errors import ConfigError
 from cmpie_lite.metrics import f_per_video, parsing_counts, with_types

@@ -17,15 +17,14 @@ import numpy as np
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import FRAMES_PER_SEGMENT, NUM_SEGMENTS, SEGMENT_SECONDS
+from data_fetch.extract.frames import Resampler, upright
 from data_fetch.extract.media import (
     Damage,
-    Resampler,
     clock_may_jump,
     open_media,
     picture_stream,
     playable,
     played_frames,
-    upright,
 )
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from cmpie_lite.support.files import check_writable, file_hash, one_at_a_time, r
 from cmpie_lite.support.reading import read_text
 from cmpie_lite.support.text import clipped, shown
 from cmpie_lite.support.typed import conform, load_json
-from data_fetch.fetch.archives import extract_features, unpacked_bytes
+from data_fetch.fetch.archive_members import unpacked_bytes
+from data_fetch.fetch.archives import extract_features
 from data_fetch.layout import LAYOUT, SOURCE_FILE, array_fault, feature_files, misnamed, read_origin
 from data_fetch.sources import FEATURES_BYTES, FEATURES_URL
 from data_fetch.tables import require_space, write_rows

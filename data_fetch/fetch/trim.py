@@ -9,7 +9,8 @@ from typing import Any, Final
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
 from data_fetch.extract.decode import mono_samples
-from data_fetch.extract.media import Damage, open_media, picture_stream, played_frames, upright
+from data_fetch.extract.frames import upright
+from data_fetch.extract.media import Damage, open_media, picture_stream, played_frames
 
 TICKS: Final = 90_000
 
