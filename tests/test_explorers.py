@@ -127,7 +127,7 @@ def test_parts_of_the_pages_script(expression: str, expected: Any) -> None:
 
 @pytest.fixture(params=[1280, 390], ids=["wide", "phone"])
 def page(request: pytest.FixtureRequest, browser: Browser | None, tmp_path: Path) -> Browser:
-    """All three explorers with the book's script and style, in a column as wide as a page's."""
+    """All three explorers as a notebook's outputs, with the book's script and style, as wide as on a page."""
     if browser is None:
         pytest.skip("no Chromium found: install it (Debian: apt-get install chromium) or set CHROMIUM")
     names = [f"{m} {t}" for m in ("audio", "visual") for t in range(10)]
@@ -137,7 +137,7 @@ def page(request: pytest.FixtureRequest, browser: Browser | None, tmp_path: Path
         explorers.attention_explorer(rng.dirichlet(np.ones(20), (2, 10)), names[:10], names),
         explorers.weights_explorer(rng.random((3, 10)), ["one", "<!--<script>", "three"]),
     ]
-    body = "".join(block.html for block in blocks)
+    body = "".join(f'<div class="cell docutils container">{block.html}</div>' for block in blocks)
     links = "".join(
         f'<link rel="stylesheet" href="{(STATIC / f"{name}.css").as_uri()}">' for name in ("book", "explorer")
     )
@@ -198,6 +198,17 @@ def test_explorers_answer_to_pointer_click_and_keys(page: Browser, kind: str) ->
         act()
         said.append(part(page, kind, "part.querySelector('.said').textContent"))
     assert len(set(said)) == len(said), said
+
+
+@pytest.mark.parametrize("press", [False, True], ids=["look", "press"])
+@pytest.mark.parametrize("kind", ["timeline", "attention", "weights"])
+def test_the_head_of_a_row_is_no_cell(page: Browser, kind: str, press: bool) -> None:
+    said = "part.querySelector('.said').textContent"
+    before = part(page, kind, said)
+    page.events.clear()
+    point(page, f"[data-explorer={kind}] [role=rowheader]", press)
+    assert part(page, kind, said) == before
+    assert [e for e in page.events if e["method"] == "Runtime.exceptionThrown"] == []
 
 
 @pytest.mark.parametrize("kind", ["timeline", "attention", "weights"])

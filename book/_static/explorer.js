@@ -8,7 +8,8 @@
 // ---------- the ten F-scores, as cmpie_lite.metrics computes them ----------
 
 const SCALE = 10000;
-const COLUMNS = ["audio", "visual", "av", "type", "event"];
+const HEADS = { audio: "Audio", visual: "Visual", av: "AV", type: "Type@AV", event: "Event@AV" };
+const COLUMNS = Object.keys(HEADS);
 
 /** Maximal runs of true values as [first, last + 1]. */
 function runs(track) {
@@ -201,7 +202,7 @@ function cellGrid({ label, rows, columns, rowTitle = "", columnTitle = "", onLoo
     node.setAttribute("aria-activedescendant", cells[r][c].id);
   };
   const place = (event) => {
-    const cell = event.target.closest?.(".cell");
+    const cell = event.target.closest?.("[role=gridcell]"); // a notebook wraps the grid in a .cell of its own
     return cell && cell.id.split("-").slice(-2).map(Number);
   };
   node.addEventListener("pointerover", (event) => {
@@ -266,7 +267,7 @@ function reading(row, names, count = 3) {
 
 /** A table of the ten scores; `rows` are texts, `set` takes one object of scores per row and level. */
 function scoreTable(whose) {
-  const head = element("tr", {}, element("td"), ...COLUMNS.map((c) => element("th", { scope: "col" }, c === "av" ? "AV" : c)));
+  const head = element("tr", {}, element("td"), ...COLUMNS.map((c) => element("th", { scope: "col" }, HEADS[c])));
   const cells = [];
   const lines = whose.flatMap((name) => ["segment", "event"].map((level) => element("tr", {},
     element("th", { scope: "row" }, `${level}${name ? `, ${name}` : ""}`), ...COLUMNS.map((c) => {
@@ -335,8 +336,8 @@ function timelineExplorer(root, data) {
     }));
     const all = meanScores(scores);
     table.set([scores[state.video], all]);
-    words.textContent = `Threshold ${(state.threshold / SCALE).toFixed(2)}, gate ${state.gate ? "on" : "off"}: over all clips segment Type ` +
-      `${(100 * all.segment_type).toFixed(1)}, event Type ${(100 * all.event_type).toFixed(1)}. Point at a second for its probability.`;
+    words.textContent = `Threshold ${(state.threshold / SCALE).toFixed(2)}, gate ${state.gate ? "on" : "off"}: over all clips segment Type@AV ` +
+      `${(100 * all.segment_type).toFixed(1)}, event Type@AV ${(100 * all.event_type).toFixed(1)}. Point at a second for its probability.`;
   }
 
   const name = (video, n) => {

@@ -137,7 +137,7 @@ function livePage(root, stored) {
     const come = now.events.filter((one) => !before.events.includes(one)), gone = before.events.filter((one) => !now.events.includes(one));
     const moves = now.segments.flatMap((pair, t) => pair.flatMap((row, m) => state.classes.map((c) => Math.abs(row[c] - before.segments[t][m][c]))));
     const score = (name, key) => [before, now].map((one) => (100 * one.scores[key]).toFixed(1)).filter((x, n, both) => !n || x !== both[0]);
-    const points = [["Segment Type", "segment_type"], ["event Type", "event_type"]].map(([name, key]) => [name, score(name, key)]);
+    const points = [["Segment Type@AV", "segment_type"], ["event Type@AV", "event_type"]].map(([name, key]) => [name, score(name, key)]);
     const told = points.filter(([, values]) => values.length > 1).map(([name, [from, to]]) => `${name} ${from} → ${to}`).join(", ");
     const parts = [come.length && `New: ${some(come, 4)}.`, gone.length && `Gone: ${some(gone, 4)}.`].filter(Boolean);
     const most = Math.max(...moves).toFixed(2), still = most === "0.00" ? "and so do all probabilities" : `no probability of its classes moves by more than ${most}`;
