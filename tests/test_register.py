@@ -13,7 +13,7 @@ from book.tools import register
 from cmpie_lite.config import ModelConfig
 from cmpie_lite.decoding import DecodeConfig
 from cmpie_lite.results.report_files import write_report
-from cmpie_lite.results.score_tables import NBSP
+from cmpie_lite.results.reports import NBSP
 from cmpie_lite.support.fields import override
 from tests.making_reports import readings_report, report_of_one_that_times
 

@@ -18,7 +18,15 @@ from cmpie_lite.notebook.seed_plots import (
     seed_dots,
 )
 from cmpie_lite.results.pairing import paired
-from cmpie_lite.results.reports import about, caution, make_report, runs_frame
+from cmpie_lite.results.reports import (
+    NBSP,
+    about,
+    caution,
+    make_report,
+    runs_frame,
+    settings_text,
+    shortfalls,
+)
 from cmpie_lite.results.score_tables import (
     effect_table,
     interval_table,
@@ -58,12 +66,12 @@ def test_cells_are_percent() -> None:
 def test_effects_of_readings_stand_in_a_table() -> None:
     gaps = {("sa_axis", "channel"): -0.02, ("cma_form", "residual"): 0.0001}
     table = effect_table(readings_report(gaps, dim=64))
-    assert "(all with dim=64). Points above the default" in table.title
-    cells = table.cells.replace("\u00a0", " ", regex=True)
-    assert re.fullmatch(r"-2\.0 \[-2\.\d, -1\.9\] \*", cells.loc[("sa_axis=channel", "segment"), "Type@AV"])
-    assert re.fullmatch(r"\+0\.0 \[-0\.\d, \+0\.1\]", cells.loc[("cma_form=residual", "event"), "Audio"])
+    assert "(all with dim = 64). Points above the default" in table.title.replace(NBSP, " ")
+    cells = table.cells.replace(NBSP, " ", regex=True).rename(index=lambda name: name.replace(NBSP, " "))
+    assert re.fullmatch(r"-2\.0 \[-2\.\d, -1\.9\] \*", cells.loc[("sa_axis = channel", "segment"), "Type@AV"])
+    assert re.fullmatch(r"\+0\.0 \[-0\.\d, \+0\.1\]", cells.loc[("cma_form = residual", "event"), "Audio"])
     alone = effect_table(readings_report(gaps, seeds=1)).cells
-    assert alone.loc[("sa_axis=channel", "segment"), "Type@AV"] == "-2.0"
+    assert alone.loc[(settings_text("sa_axis=channel"), "segment"), "Type@AV"] == "-2.0"
     with pytest.raises(DataError, match="kind 'table', expected one of readings"):
         effect_table(make_report([record("han", 1, 0.5)], [], "the command"))
 
@@ -86,10 +94,19 @@ def test_a_reader_is_warned() -> None:
     assert "5 of the recipe's 40" in text
     assert "MEAN NOTHING" not in caution(two_systems(3))
     assert about(two_systems(1)).endswith("1 seed, 40 epochs")
-    assert about(two_systems(2, dim=64)).endswith("2 seeds, 40 epochs, every run with dim=64")
+    assert caution(two_systems(3, epochs=5)).endswith(f" {shortfalls(two_systems(3, epochs=5))}")
+    assert shortfalls(two_systems(3)) == "", "that the data are not LLP's is no shortfall of the runs"
+    every = f"2 seeds, 40 epochs, every run with {settings_text('dim=64')}"
+    assert about(two_systems(2, dim=64)).endswith(every)
     mixed = two_systems(2, dim=64)
     mixed.loc[mixed.system == "cmpie", "changed"] = "cma_form=projected,dim=64"
-    assert about(mixed).endswith("every run with dim=64, CM-PIE with cma_form=projected")
+    assert about(mixed).endswith(f"{every}, CM-PIE with {settings_text('cma_form=projected')}")
+
+
+def test_settings_are_shown_with_spaces_at_which_no_line_breaks() -> None:
+    shown = "cma_form = projected, dim = 64".replace(" = ", f"{NBSP}={NBSP}")
+    assert settings_text("cma_form=projected,dim=64") == shown
+    assert settings_text("") == ""
 
 
 def test_the_papers_values_are_drawn_on_llp_alone() -> None:

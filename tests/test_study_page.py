@@ -13,9 +13,11 @@ from cmpie_lite.metrics import SCORES
 from cmpie_lite.notebook import study
 from cmpie_lite.results.mechanism import MEASURES
 from cmpie_lite.results.report_form import frame_of, split_of
+from cmpie_lite.results.reports import settings_text
 from cmpie_lite.results.study_files import read_study
 
 ROWS = ("han", "two_hans", "segment_attention", "cmpie", "cmpie cma_form=projected")
+READING = f"the reading {settings_text('cma_form=projected')} (over CM-PIE)"
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ def test_words_follow_intervals(report: dict[str, Any]) -> None:
     assert text.startswith("`corrupt`, share of spoilt segments (event Type@AV):")
     assert "- SA (+Seg Attention over two HANs): undecided at 0; helps at 1" in text
     assert "- CMA (CM-PIE over +Seg Attention): undecided at 0; hurts at 1" in text
-    assert "- the reading cma_form=projected (over CM-PIE): undecided at 0, 1" in text
+    assert f"- {READING}: undecided at 0, 1" in text
 
 
 def test_the_summary_names_the_levels_at_which_a_block_acts(report: dict[str, Any]) -> None:
@@ -100,12 +102,13 @@ def test_the_table_gives_word_points_and_interval(report: dict[str, Any]) -> Non
     rows = pd.DataFrame(report["differences"]["data"], columns=report["differences"]["columns"])
     fewer = rows[(rows.level == "0") | ~rows.better.str.startswith("cmpie ")]
     cells = study.verdict_table(report | {"differences": split_of(fewer)}).cells
-    assert cells.loc[("corrupt", "1"), "the reading cma_form=projected (over CM-PIE)"] == "not run"
-    assert study.condition_table(report).cells.loc[("corrupt", "1"), "fields of SimConfig"] == "corrupt=1"
+    assert cells.loc[("corrupt", "1"), READING] == "not run"
+    fields = study.condition_table(report).cells.loc[("corrupt", "1"), "fields of SimConfig"]
+    assert fields == settings_text("corrupt=1")
 
 
 def test_everything_names_its_data(report: dict[str, Any]) -> None:
-    source = "LLP-sim (NOT LLP), preset small, 3 seeds, 2 epochs, every run with dim=64"
+    source = "LLP-sim (NOT LLP), preset small, 3 seeds, 2 epochs, every run with dim\u00a0=\u00a064"
     assert study.study_source(report) == source
     for table in (study.verdict_table(report), study.condition_table(report)):
         assert table.title.startswith(source)
@@ -120,6 +123,18 @@ def test_a_measure_that_no_row_has_gets_no_panel(report: dict[str, Any]) -> None
     titles = [a.get_title(place) for a in panels for place in ("left", "center")]  # where the style puts them
     assert not any("tells spoilt segments" in title for title in titles)
     assert any("CMA's attention on audio" in title for title in titles)
+
+
+def test_panels_of_behaviour_are_in_percent_and_points(report: dict[str, Any]) -> None:
+    figure = study.mechanism_plot(report, "corrupt")
+    panels = {axes.get_title("left") or axes.get_title(): axes for axes in figure.axes}
+    heights = {
+        title: {float(y) for line in axes.lines for y in line.get_ydata()} for title, axes in panels.items()
+    }
+    told = {title.replace("\n", " "): found for title, found in heights.items()}
+    assert told["audio events that span the clip, % of those predicted"] == {50.0}
+    assert told["what timing adds to event Type@AV, points"] == {1.0}
+    assert max(told["share of CMA's attention on audio"]) <= 1
 
 
 # ---------- what the page says ----------
@@ -195,4 +210,4 @@ def test_a_knob_without_readings_has_no_panels_of_them(report: dict[str, Any]) -
     }
     assert len(study.difference_plot(both, "corrupt").axes) == 4
     assert len(study.difference_plot(both, "place").axes) == 2
-    assert "- the reading cma_form=projected (over CM-PIE): not run" in study.sentence(both, "place")
+    assert f"- {READING}: not run" in study.sentence(both, "place")

@@ -26,6 +26,7 @@ from cmpie_lite.notebook.style import (
 from cmpie_lite.results.intervals import side_of_zero
 from cmpie_lite.results.mechanism import MEASURES
 from cmpie_lite.results.report_form import frame_of, limits
+from cmpie_lite.results.reports import settings_text
 from cmpie_lite.results.score_tables import Table, interval_text, score_name
 from cmpie_lite.systems.rows import title_of
 
@@ -36,10 +37,10 @@ BLOCKS: Final[dict[tuple[str, str], str]] = {
     ("cmpie", "segment_attention"): "CMA (CM-PIE over +Seg Attention)",
     ("cmpie", "han"): "all of it (CM-PIE over HAN)",
 }
-BEHAVIOUR: Final[dict[str, str]] = {
-    "full_audio": "audio events that span the clip, share of those predicted",
-    "full_visual": "visual events that span the clip, share of those predicted",
-    "timing_event": "what timing adds to event Type@AV",
+BEHAVIOUR: Final[dict[str, str]] = {  # fractions, which the panels show in percent and points
+    "full_audio": "audio events that span the clip, % of those predicted",
+    "full_visual": "visual events that span the clip, % of those predicted",
+    "timing_event": "what timing adds to event Type@AV, points",
 }
 NOT_RUN: Final = "**Not run here**: no report is stored; the command stands above."
 METRICS: Final = ("segment_type", "event_type")
@@ -50,7 +51,9 @@ ROUNDING: Final = 1e-6  # a measure that is nowhere larger is zero, and has no p
 
 def study_source(report: Mapping[str, Any]) -> str:
     """The data, loudly, and how many seeds and epochs: the title of everything on the page."""
-    changed = ",".join(f"{name}={value}" for name, value in sorted(report["overrides"].items()))
+    changed = settings_text(
+        ",".join(f"{name}={value}" for name, value in sorted(report["overrides"].items()))
+    )
     runs = f"{len(report['seeds'])} seeds, {report['epochs']} epochs"
     data = f"{report['source']} (NOT LLP), preset {report['preset']}"
     return f"{data}, {runs}" + (f", every run with {changed}" if changed else "")
@@ -75,7 +78,10 @@ def blocks_in(differences: pd.DataFrame) -> dict[tuple[str, str], str]:
     readings = [
         (better, worse) for better, worse in there if better.startswith("cmpie ") and worse == "cmpie"
     ]
-    return found | {pair: f"the reading {pair[0].removeprefix('cmpie ')} (over CM-PIE)" for pair in readings}
+    return found | {
+        pair: f"the reading {settings_text(pair[0].removeprefix('cmpie '))} (over CM-PIE)"
+        for pair in readings
+    }
 
 
 def condition_table(report: Mapping[str, Any]) -> Table:
@@ -83,7 +89,11 @@ def condition_table(report: Mapping[str, Any]) -> Table:
     rows = frame_of(report["conditions"])
     index = pd.MultiIndex.from_arrays([rows.knob, rows.level], names=["knob", "level"])
     digests = list(rows.sha256.str[:12])
-    cells = {"fields of SimConfig": list(rows.set), "videos": list(rows.videos), "sha256": digests}
+    cells = {
+        "fields of SimConfig": list(rows.set.map(settings_text)),
+        "videos": list(rows.videos),
+        "sha256": digests,
+    }
     return Table(f"{study_source(report)}. The data of each level", pd.DataFrame(cells, index=index))
 
 
@@ -208,7 +218,7 @@ def mechanism_plot(report: Mapping[str, Any], knob: str) -> Figure:
     figure = new_figure(0.6 + 2.1 * math.ceil(len(shown) / 2), WIDTH)
     panels = figure.subplots(math.ceil(len(shown) / 2), 2, squeeze=False).ravel()
     for axes, name in zip(panels, shown, strict=False):
-        measure_lines(axes, rows, name)
+        measure_lines(axes, rows, name, 100 if name in BEHAVIOUR else 1)
         axes.set_title(textwrap.fill(wanted[name], TITLE), fontsize=SMALLEST)
         if name == "gate_auc":
             axes.set_ylim(*AUC)
@@ -221,13 +231,13 @@ def mechanism_plot(report: Mapping[str, Any], knob: str) -> Figure:
     return figure
 
 
-def measure_lines(axes: Axes, rows: pd.DataFrame, name: str) -> None:
-    """One measure over the levels: a line through the means of each row, a dot per seed."""
+def measure_lines(axes: Axes, rows: pd.DataFrame, name: str, scale: int = 1) -> None:
+    """One measure over the levels, times `scale`: a line through the means of each row, a dot per seed."""
     names: Sequence[str] = list(dict.fromkeys(rows.system))
     levels = list(dict.fromkeys(rows.level))
     for i, system in enumerate(names):
         side = rows[rows.system == system]
-        values = [side[side.level == level][name].astype(float) for level in levels]
+        values = [scale * side[side.level == level][name].astype(float) for level in levels]
         style = {"color": shades(len(names))[i], "marker": MARKERS[i % len(MARKERS)]}
         axes.plot(range(len(levels)), [v.mean() for v in values], label=row_title(system), markersize=4,
                   linestyle=DASHES[i % len(DASHES)], **style)  # fmt: skip
@@ -239,5 +249,5 @@ def measure_lines(axes: Axes, rows: pd.DataFrame, name: str) -> None:
 def row_title(name: str) -> str:
     """What the page calls a row: a system's title, a reading of CM-PIE by its field."""
     if name.startswith("cmpie "):
-        return f"CM-PIE, {name.removeprefix('cmpie ')}"
+        return f"CM-PIE, {settings_text(name.removeprefix('cmpie '))}"
     return title_of(name).split(" (")[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import pandas as pd
 
@@ -25,6 +25,8 @@ from cmpie_lite.results.report_form import INTERVALS, Report, split_of
 from cmpie_lite.support.typed import MARKUP
 from cmpie_lite.systems.build import config_to_facts, of_now
 from cmpie_lite.systems.rows import SYSTEMS, title_of
+
+NBSP: Final = "\u00a0"  # a space at which no line breaks
 
 # ---------- records to one row per run ----------
 
@@ -105,19 +107,31 @@ def changed_in(frame: pd.DataFrame) -> str:
     if len(words) < len(kinds):
         return ""
     shared = set.intersection(*words.values())
-    note = f", every run with {','.join(sorted(shared))}" if shared else ""
+    note = f", every run with {settings_text(','.join(sorted(shared)))}" if shared else ""
     own: dict[str, list[str]] = {}
     for name, changes_of in words.items():
         if more := ",".join(sorted(changes_of - shared)):
             own.setdefault(more, []).append(title_of(str(name)))
-    return note + "".join(f", {' and '.join(names)} with {more}" for more, names in own.items())
+    return note + "".join(
+        f", {' and '.join(names)} with {settings_text(more)}" for more, names in own.items()
+    )
+
+
+def settings_text(changed: str) -> str:
+    """What is stored as "dim=64,heads=4", as a title or a table shows it: "dim = 64, heads = 4"."""
+    return changed.replace(",", ", ").replace("=", f"{NBSP}={NBSP}")
 
 
 def caution(frame: pd.DataFrame) -> str:
     """What a reader must know before the numbers; empty where there is nothing."""
+    source = frame.iloc[0].source
+    other = f"The data are {source}, not LLP: nothing here confirms or refutes the paper."
+    return " ".join(filter(None, ("" if source == "LLP" else other, shortfalls(frame))))
+
+
+def shortfalls(frame: pd.DataFrame) -> str:
+    """What the runs lack beside LLP's videos; empty where it is nothing."""
     first, notes = frame.iloc[0], list[str]()
-    if first.source != "LLP":
-        notes.append(f"The data are {first.source}, not LLP: nothing here confirms or refutes the paper.")
     if int(str(first.videos).split("/")[0]) < SIZES["small"].num_train:
         notes.append("The data set is a toy that tests the plumbing: ITS SCORES MEAN NOTHING.")
     if first.epochs < TrainConfig().epochs:

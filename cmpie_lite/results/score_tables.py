@@ -16,10 +16,9 @@ from cmpie_lite.results.intervals import Over, side_of_zero
 from cmpie_lite.results.pairing import check_comparable, check_one_kind
 from cmpie_lite.results.published import published_scores
 from cmpie_lite.results.report_form import Limits, Report, frame_of, limits, split_of
-from cmpie_lite.results.reports import about
+from cmpie_lite.results.reports import NBSP, about, settings_text
 from cmpie_lite.systems.rows import title_of
 
-NBSP: Final = "\u00a0"  # a space at which no line breaks
 LEVELS: Final = ("segment", "event")
 HEADS: Final = {"audio": "Audio", "visual": "Visual", "av": "AV", "type": "Type@AV", "event": "Event@AV"}
 
@@ -117,11 +116,12 @@ def effect_table(report: Report) -> Table:
     if report["kind"] != "readings":
         raise DataError(f"a report of kind {report['kind']!r}, expected one of readings.")
     rows = {
-        f"{field}={value}": {metric: starred(x) for metric, x in effect["all"].items()}
+        settings_text(f"{field}={value}"): {metric: starred(x) for metric, x in effect["all"].items()}
         for field, values in report["effects"].items()
         for value, effect in values.items()
     }
-    frame, base = frame_of(report["runs"]), f" (all with {report['base']})" if report["base"] else ""
+    frame = frame_of(report["runs"])
+    base = f" (all with {settings_text(report['base'])})" if report["base"] else ""
     title = (
         f"{about(frame)}{base}. Points above the default, paired, with 95 % intervals over seeds; "
         "* where 0 lies outside"
