@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from cmpie_lite.errors import DataError
-from cmpie_lite.support.files import at_work
 from cmpie_lite.support.text import printable
+from cmpie_lite.support.turns import at_work
 from data_fetch.layout import SOURCE_FILE
 
 OURS = (SOURCE_FILE, "videos.csv")  # in folders of clips that were made or fetched here

@@ -15,9 +15,10 @@ import numpy as np
 from cmpie_lite.data.llp_names import VIDEO_ID
 from cmpie_lite.errors import DataError, ReadError
 from cmpie_lite.labels import AUDIO_DIM, FRAMES_PER_SEGMENT, NUM_SEGMENTS, VISUAL_2D_DIM, VISUAL_3D_DIM
-from cmpie_lite.support.files import replace_file, taking_turns
+from cmpie_lite.support.files import replace_file
 from cmpie_lite.support.reading import cannot_read, read_text
 from cmpie_lite.support.text import shown
+from cmpie_lite.support.turns import taking_turns
 
 # The folders of the authors' feature files: the shape of one video's array; the tensor that it becomes.
 LAYOUT: Final = {

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cmpie_lite.errors import DataError
-from cmpie_lite.support.files import replace_file, taking_turns
+from cmpie_lite.support.files import replace_file
 from cmpie_lite.support.reading import read_text
 from cmpie_lite.support.text import shown
+from cmpie_lite.support.turns import taking_turns
 
 
 def require_space(folder: Path, needed: int, what: str) -> None:

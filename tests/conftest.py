@@ -105,6 +105,17 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    """A folder of files that look like videos."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in ("render00000", "render00000b", "BjCEufrlXm4_20_30", "my.clip", ".hidden", "-3M-k4nIYIM"):
+        (folder / f"{name}.mp4").write_bytes(b"no video")
+    (folder / "source.txt").write_bytes(b"rendered clips\n")
+    return folder
+
+
 # ---------- what tests of many runs start from ----------
 
 

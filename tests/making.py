@@ -18,7 +18,7 @@ from cmpie_lite.data.llp_sim_labels import video_generator
 from cmpie_lite.data.store import FeatureStore, Split, split_bytes
 from cmpie_lite.data.store_files import install
 from cmpie_lite.labels import FRAMES_PER_SEGMENT
-from cmpie_lite.support.files import alone_in
+from cmpie_lite.support.turns import alone_in
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {"dim": 16, "ffn_dim": 16}  # overrides of a model that trains in a moment

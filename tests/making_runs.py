@@ -1,10 +1,11 @@
-"""What tests of training and parsing need: the smallest model, a short recipe, a run that never learned."""
+"""What tests of training and parsing need: the smallest model, a short recipe and job, an untrained run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from cmpie_lite.config import ModelConfig, TrainConfig
+from cmpie_lite.experiments.settings import Settings
 from cmpie_lite.support.fields import override
 from cmpie_lite.systems.build import config_to_facts
 from cmpie_lite.systems.rows import SYSTEMS
@@ -29,3 +30,9 @@ def untrained_run(folder: Path, seed: int = 1) -> Path:
     folder.mkdir()
     write_checkpoint(folder / BEST, new_model(config, seed).state_dict(), facts)
     return folder
+
+
+def a_job(out: Path) -> Settings:
+    return Settings(
+        model="han", epochs=1, device="cpu", overrides=TINY | {"batch_size": 16}, output_dir=str(out)
+    )

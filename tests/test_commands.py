@@ -16,7 +16,7 @@ from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.decoding import Predictions
 from cmpie_lite.experiments.parse import event_table, events_folder, write_events
 from cmpie_lite.labels import CLASS_INDEX
-from cmpie_lite.support.files import one_at_a_time
+from cmpie_lite.support.turns import one_at_a_time
 from cmpie_lite.training.checkpoint import LAST
 from tests.making import write_store
 from tests.making_runs import untrained_run

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from cmpie_lite.errors import WriteError
-from cmpie_lite.support.files import at_work
+from cmpie_lite.support.turns import at_work
 from data_fetch.extract import videos as batch
 from data_fetch.extract.media import open_media
 from data_fetch.extract.video import (

@@ -12,24 +12,12 @@ import numpy as np
 import pytest
 
 from cmpie_lite import __main__ as train_and_parse
-from cmpie_lite.support.files import beside_others, one_at_a_time
 from data_fetch import __main__ as fetch_and_pack
 from data_fetch import label_statistics as statistics
 from data_fetch.__main__ import main
 from data_fetch.extract import videos as batch
 from data_fetch.layout import LAYOUT
 from tests.making import some_store, split_file, write_store
-
-
-@pytest.fixture
-def videos(tmp_path: Path) -> Path:
-    """A folder of files that look like videos."""
-    folder = tmp_path / "videos"
-    folder.mkdir()
-    for name in ("render00000", "render00000b", "BjCEufrlXm4_20_30", "my.clip", ".hidden", "-3M-k4nIYIM"):
-        (folder / f"{name}.mp4").write_bytes(b"no video")
-    (folder / "source.txt").write_bytes(b"rendered clips\n")
-    return folder
 
 
 def broken_zip() -> bytes:
@@ -220,25 +208,6 @@ def test_nothing_is_left_out_silently(
     printed = capsys.readouterr().out
     assert "1 not found, 1 ok" in printed
     assert "absent: no video of this id is there" in printed
-
-
-def test_what_another_command_still_adds_to_is_read_with_a_sentence(
-    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`extract` beside `videos` or `render`, `pack` beside `features`: what comes later is not taken."""
-    monkeypatch.setattr(batch, "extract_many", lambda *_, **__: [])
-    words = ["extract", str(videos), "--out", str(tmp_path / "out"), "--weights", "tiny"]
-    for busy in (videos, videos.parent):
-        with one_at_a_time(busy):
-            assert main(words) == 0
-        assert f"{videos}: another process is at work there: what it adds" in capsys.readouterr().out
-    assert main(words) == 0
-    assert "another process" not in capsys.readouterr().out
-    feats = tmp_path / "feats"
-    for work in (one_at_a_time, beside_others):  # as `features`, as `extract`
-        with work(feats):
-            assert main(["pack", str(feats), "--annotations", str(tmp_path)]) == 2
-        assert f"{feats}: another process is at work there" in capsys.readouterr().out
 
 
 def test_errors_do_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,43 +6,28 @@ before the work, not after it.
 
 from __future__ import annotations
 
-import builtins
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cmpie_lite.data.annotations import Annotations
 from cmpie_lite.data.store import FeatureStore
 from cmpie_lite.errors import DataError, WriteError
-from cmpie_lite.experiments import run_many, run_one
+from cmpie_lite.experiments import run_one
 from cmpie_lite.experiments.record import RECORD
 from cmpie_lite.experiments.run_files import PREDICTIONS
-from cmpie_lite.experiments.settings import Settings, run_folder
-from cmpie_lite.support.files import (
-    LOCK,
-    PART,
-    TURN,
-    WORK,
-    alone_in,
-    check_writable,
-    one_at_a_time,
-    sweep,
-    taking_turns,
-)
-from cmpie_lite.support.locks import LockError, hold
+from cmpie_lite.experiments.settings import run_folder
+from cmpie_lite.support.files import LOCK, PART, TURN, WORK, sweep
+from cmpie_lite.support.turns import alone_in, one_at_a_time, taking_turns
 from cmpie_lite.training.checkpoint import BEST, LAST
 from data_fetch.extract.videos import extract_many
-from data_fetch.fetch import features, videos
 from data_fetch.pack.store import pack
-from data_fetch.render import clips
-from tests.making import TINY, files_of
-from tests.making_archives import fetch, make_zip, members
+from tests.making import files_of
 from tests.making_media import TINY as TINY_RECIPE
+from tests.making_runs import a_job
 
 Block = Callable[[Path], AbstractContextManager[None]]
 BLOCKS = [(alone_in, LOCK), (taking_turns, TURN), (one_at_a_time, WORK)]
@@ -154,113 +139,3 @@ def test_a_place_for_unfinished_work_is_a_folder(feats: Path, annotations: Annot
     put(kind, feats.parent / "store" / ".packing")
     with pytest.raises(DataError, match=r"\.packing is a (link|file or a pipe).*Move it elsewhere"):
         pack(feats, annotations, feats.parent / "store", progress=False)
-
-
-# ---------- two at once ----------
-
-
-def test_the_second_waits_says_so_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said, inside = threading.Event(), threading.Event()
-    lines: list[str] = []
-    monkeypatch.setattr(builtins, "print", lambda line, **_: (lines.append(line), said.set()))
-
-    def second() -> None:
-        with one_at_a_time(tmp_path):
-            inside.set()
-
-    with one_at_a_time(tmp_path):
-        other = threading.Thread(target=second)
-        other.start()
-        assert said.wait(60)
-        assert not inside.is_set()
-    other.join(60)
-    assert inside.is_set()
-    assert lines == [
-        f"{tmp_path}: another process is at work there: waiting for its end, to go on from there."
-    ]
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_disk_without_locks_lets_both_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> None:
-        raise OSError(37, "No locks available")
-
-    monkeypatch.setattr("fcntl.flock", refuse)
-    with one_at_a_time(tmp_path), one_at_a_time(tmp_path):
-        pass
-    with pytest.raises(LockError, match="no locks on files"), taking_turns(tmp_path):
-        pytest.fail("what is read and written anew would be lost")
-
-
-class Reached(Exception):
-    """The work has begun."""
-
-
-@pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, Path], None]]:
-    """Let a function of the name, where the work begins, see that this folder is locked, and end there."""
-
-    def watch(name: str, folder: Path) -> None:
-        def work(*_: Any, **__: Any) -> None:
-            assert hold(folder / WORK, wait=False) is None
-            assert (folder / WORK).exists()
-            raise Reached
-
-        monkeypatch.setattr(name, work)
-
-    return watch
-
-
-def a_job(out: Path) -> Settings:
-    return Settings(
-        model="han", epochs=1, device="cpu", overrides=TINY | {"batch_size": 16}, output_dir=str(out)
-    )
-
-
-def test_two_do_not_train_one_run(
-    tmp_path: Path, store: FeatureStore, held: Callable[[str, Path], None]
-) -> None:
-    job = a_job(tmp_path)
-    held("cmpie_lite.experiments.run_one.train", run_folder(job, store, 1))
-    with pytest.raises(Reached):
-        run_one.run_experiment(job, store)
-    for folder in (run_folder(job, store, 1), run_folder(job, store, 1).parent):
-        held("cmpie_lite.experiments.run_many.train_seeds", folder)
-        with pytest.raises(Reached):
-            run_many.run_seeds([job], store)
-
-
-def test_who_waited_for_all_seeds_reads_what_is_there(
-    tmp_path: Path, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = a_job(tmp_path)
-    (first,) = run_many.run_seeds([job], store)
-    monkeypatch.setattr(run_many, "train_seeds", lambda *_, **__: pytest.fail("it was trained again"))
-    assert run_many.run_seeds([job], store) == [first]
-
-
-def test_two_do_not_unpack_fetch_or_render_into_one_folder(
-    tmp_path: Path, held: Callable[[str, Path], None]
-) -> None:
-    (tmp_path / "a.zip").write_bytes(make_zip(members()))
-    held("data_fetch.fetch.features.extract_features", tmp_path / "feats")
-    with pytest.raises(Reached):
-        fetch(tmp_path / "feats", sources=[tmp_path / "a.zip"])
-    held("data_fetch.fetch.features._download", tmp_path / "feats")
-    with pytest.raises(Reached):
-        fetch(tmp_path / "feats")
-    assert features.ARCHIVE not in os.listdir(tmp_path / "feats")
-    held("data_fetch.fetch.videos._fetch_one", tmp_path / "raw")
-    with pytest.raises(Reached):
-        videos.fetch_videos(
-            ["a" * 11 + "_1_11"], tmp_path / "raw", download=lambda *_: tmp_path, progress=False
-        )
-    held("data_fetch.render.clips.render_clip", tmp_path / "clips")
-    with pytest.raises(Reached):
-        clips.render_set(tmp_path / "clips", {"train": 1, "val": 1, "test": 1}, size=32, progress=False)
-
-
-def test_long_work_may_ask_for_a_place_twice(tmp_path: Path) -> None:
-    check_writable(tmp_path / "out", "a.json")
-    check_writable(tmp_path / "out", "a.json")
-    assert os.listdir(tmp_path / "out") == []

@@ -11,7 +11,7 @@ import pytest
 
 from cmpie_lite.data.store_files import open_store
 from cmpie_lite.errors import DataError
-from cmpie_lite.support.files import alone_in
+from cmpie_lite.support.turns import alone_in
 from tests.making import (
     ROOT,
     files_of,

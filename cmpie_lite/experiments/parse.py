@@ -19,9 +19,10 @@ from cmpie_lite.events import class_index, roll_to_events
 from cmpie_lite.labels import MODALITIES
 from cmpie_lite.support.devices import DEVICES, is_device_name
 from cmpie_lite.support.fields import as_told_of, check_fields, require, spell_out_paths
-from cmpie_lite.support.files import check_writable, file_hash, replace_file, taking_turns
+from cmpie_lite.support.files import check_writable, file_hash, replace_file
 from cmpie_lite.support.reading import cannot_read
 from cmpie_lite.support.text import file_stem
+from cmpie_lite.support.turns import taking_turns
 
 EVENTS = ("events.csv", "events.json")
 COLUMNS = ("video", "onset", "offset", "label", "modality", "score")

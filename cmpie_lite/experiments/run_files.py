@@ -16,9 +16,9 @@ from cmpie_lite.errors import CheckpointError, DataError
 from cmpie_lite.experiments.record import AGAIN, RECORD, RunRecord, read_record
 from cmpie_lite.labels import NUM_CLASSES, NUM_SEGMENTS
 from cmpie_lite.results.metric_tables import per_video_scores
-from cmpie_lite.support.files import at_work
 from cmpie_lite.support.reading import look
 from cmpie_lite.support.tensor_files import check_state, digest, read_tensor_file, tensors_in, write_tensors
+from cmpie_lite.support.turns import at_work
 from cmpie_lite.support.typed import conform, load_json
 from cmpie_lite.training.checkpoint import BEST, read_checkpoint
 from cmpie_lite.training.evaluate import score

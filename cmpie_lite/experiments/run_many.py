@@ -33,8 +33,9 @@ from cmpie_lite.experiments.settings import Settings, open_data, output_folder, 
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import installed
 from cmpie_lite.support.fields import as_told_of
-from cmpie_lite.support.files import check_writable, one_at_a_time, sweep
+from cmpie_lite.support.files import check_writable, sweep
 from cmpie_lite.support.reading import told
+from cmpie_lite.support.turns import one_at_a_time
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
 from cmpie_lite.systems.build import build, config_to_facts, of_now, signature
 from cmpie_lite.training.checkpoint import BEST, facts_of, save_best

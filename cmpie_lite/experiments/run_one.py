@@ -13,7 +13,8 @@ from cmpie_lite.experiments.run_files import PREDICTIONS, write_predictions
 from cmpie_lite.experiments.settings import Settings, run_folder
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.fields import as_told_of
-from cmpie_lite.support.files import check_writable, one_at_a_time, sweep
+from cmpie_lite.support.files import check_writable, sweep
+from cmpie_lite.support.turns import one_at_a_time
 from cmpie_lite.training.checkpoint import best_digest, facts_of
 from cmpie_lite.training.evaluate import predict, score
 from cmpie_lite.training.loop import Run, check_batch, train

@@ -16,9 +16,10 @@ import numpy as np
 
 from cmpie_lite.data.llp_names import VIDEO_ID, feature_name
 from cmpie_lite.errors import DataError
-from cmpie_lite.support.files import file_hash, replace_file, taking_turns
+from cmpie_lite.support.files import file_hash, replace_file
 from cmpie_lite.support.reading import cannot_read
 from cmpie_lite.support.text import file_stem
+from cmpie_lite.support.turns import taking_turns
 from data_fetch.extract.video import VideoFeatures
 from data_fetch.layout import LAYOUT, check_feature, read_origin
 

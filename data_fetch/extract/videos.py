@@ -22,8 +22,9 @@ from cmpie_lite.data.store import check_source
 from cmpie_lite.errors import DataError, ReadError, WriteError
 from cmpie_lite.support.devices import check_device
 from cmpie_lite.support.extras import need
-from cmpie_lite.support.files import beside_others, check_writable, sweep
+from cmpie_lite.support.files import check_writable, sweep
 from cmpie_lite.support.reading import of_memory, told
+from cmpie_lite.support.turns import beside_others
 from cmpie_lite.support.workers import as_they_end, dask_client, threads_each
 from data_fetch.extract.ahead import Outcome, extract_ahead
 from data_fetch.extract.recipe import ExtractionRecipe, check_recipe, networks_of

@@ -15,9 +15,10 @@ from tqdm import tqdm
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
-from cmpie_lite.support.files import check_writable, file_hash, one_at_a_time, replace_file
+from cmpie_lite.support.files import check_writable, file_hash, replace_file
 from cmpie_lite.support.reading import read_text
 from cmpie_lite.support.text import clipped, shown
+from cmpie_lite.support.turns import one_at_a_time
 from cmpie_lite.support.typed import conform, load_json
 from data_fetch.fetch.archive_members import unpacked_bytes
 from data_fetch.fetch.archives import extract_features

@@ -19,7 +19,8 @@ from tqdm import tqdm
 from cmpie_lite.data.llp_names import Span, span_of
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
-from cmpie_lite.support.files import one_at_a_time, part_folder, sweep, whole_file
+from cmpie_lite.support.files import part_folder, sweep, whole_file
+from cmpie_lite.support.turns import one_at_a_time
 from data_fetch.fetch.trim import TooShort, trim
 from data_fetch.tables import merge_rows
 

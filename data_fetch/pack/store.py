@@ -22,8 +22,9 @@ from cmpie_lite.data.llp_names import feature_name
 from cmpie_lite.data.store import FEATURES, SPLITS, check_source
 from cmpie_lite.data.store_files import MANIFEST, install
 from cmpie_lite.errors import DataError, WriteError
-from cmpie_lite.support.files import alone_in, check_writable
+from cmpie_lite.support.files import check_writable
 from cmpie_lite.support.text import user_path
+from cmpie_lite.support.turns import alone_in
 from data_fetch.layout import LAYOUT, SOURCE_FILE, misnamed, read_origin
 from data_fetch.pack.split import BadFile, clear, complete, plan
 from data_fetch.tables import require_space, write_rows

@@ -29,7 +29,8 @@ from cmpie_lite.data.llp_names import (
 from cmpie_lite.errors import DataError
 from cmpie_lite.labels import CLASS_INDEX, NUM_SEGMENTS, SEGMENT_SECONDS
 from cmpie_lite.support.extras import need
-from cmpie_lite.support.files import one_at_a_time, sweep, whole_file
+from cmpie_lite.support.files import sweep, whole_file
+from cmpie_lite.support.turns import one_at_a_time
 from data_fetch.layout import SOURCE_FILE, claim
 from data_fetch.render.companions import poster_time, write_companions
 from data_fetch.render.pictures import draw, play
