@@ -187,11 +187,12 @@ def test_what_pages_say_of_runs_at_the_size_of_llp_is_what_is_stored() -> None:
     assert {"segment_type": 0, "event_type": 1, "event_visual": 1, "event_audio": -1}.items() <= sides.items()
     said = {
         number: " ".join("".join(cell.source for cell in nbformat.read(path, as_version=4).cells).split())
-        for number in ("04", "07")
-        for path in (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+        for number in ("04", "07", "table2")
+        for path in (ROOT / "notebooks").glob(f"{number}*.ipynb")
     }
     assert f"CM-PIE stands {points.event_type:.1f} points of event Type@AV above HAN" in said["04"]
     assert f"stands {points.event_type:.1f} points of event Type@AV above it" in said["07"]
+    assert f"CM-PIE stands {points.event_type:.1f} points of event Type@AV above HAN" in said["table2"]
     assert (
         f"{points.event_visual:.1f} points, and against what it hears, {-points.event_audio:.1f} points"
         in said["07"]
