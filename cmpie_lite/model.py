@@ -160,17 +160,17 @@ class CMPIE(nn.Module):
             x = features
             if stream == "s" and self.segment_attention is not None:
                 x, gates = self._refine(features, aggregated, audio, visual_2d, visual_3d)
-                weights |= {f"sa.{axis}": gate for axis, gate in gates.items()}
+                weights.update({f"sa.{axis}": gate for axis, gate in gates.items()})
             x, maps = self.hans[min(place, len(self.hans) - 1)](x)
             aggregated = x
             if self.aggregations:
                 x, reads = self.aggregations[min(place, len(self.aggregations) - 1)](x)
-                maps = maps | {f"cma.{modality}": read for modality, read in reads.items()}
-            weights |= {f"{stream}.{name}": map_ for name, map_ in maps.items()}
+                maps.update({f"cma.{modality}": read for modality, read in reads.items()})
+            weights.update({f"{stream}.{name}": map_ for name, map_ in maps.items()})
             parsed.append(x)
         fused = parsed[0] if len(parsed) == 1 else (parsed[0] + parsed[1]) / 2  # Eq. 12-13
         segments, pooled = self.head(fused)
-        weights |= {"temporal": pooled.temporal, "modality": pooled.modality}
+        weights.update(temporal=pooled.temporal, modality=pooled.modality)
         return ParseOutput(pooled.video, pooled.audio, pooled.visual, segments, weights)
 
     def _refine(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.func import vmap
 
-from cmpie_lite.support.dropout import STEPS, Dropout, random_integers
+from cmpie_lite.support.dropout import STEPS, VMAP_KNOWS_VIEWS, Dropout, random_integers
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
@@ -41,15 +41,29 @@ def test_the_four_numbers_cut_from_one_are_uniform_and_apart() -> None:
         assert ((counts - n / 64) ** 2 / (n / 64)).sum() < 63 + 5 * 11.2
 
 
-def test_old_versions_cut_the_same_numbers_without_a_view(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PyTorch 2.6 to 2.10 cannot view another dtype under vmap: the seeds axis draws the same masks there."""
-    drawn = {}
+def views_under_vmap() -> bool:
+    """Whether this PyTorch can view another dtype under vmap, as seen by trying."""
+    try:
+        vmap(lambda x: x.view(torch.int16))(torch.zeros(2, 1, dtype=torch.int64))
+    except RuntimeError:
+        return False
+    return True
+
+
+def test_versions_without_the_rule_cut_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seeds axis draws the same masks whether or not its PyTorch can view another dtype under vmap."""
+    seeds_axis = vmap(lambda x: random_integers(4001) + x.to(torch.int16), randomness="different")
+    assert views_under_vmap() == VMAP_KNOWS_VIEWS
+    drawn, axis = {}, {}
     for known in (True, False):
         monkeypatch.setattr("cmpie_lite.support.dropout.VMAP_KNOWS_VIEWS", known)
         torch.manual_seed(3)
         drawn[known] = random_integers(4001)
+        if VMAP_KNOWS_VIEWS or not known:
+            axis[known] = seeds_axis(torch.zeros(3))
     assert drawn[True].dtype == drawn[False].dtype == torch.int16
     assert torch.equal(drawn[True], drawn[False])
+    assert torch.equal(axis[VMAP_KNOWS_VIEWS], axis[False])
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (7,), (2, 3, 5), (4, 0), (3, 8)])

@@ -122,7 +122,7 @@ def test_a_figure_is_an_svg_with_words_and_the_same_again(tmp_path: Path) -> Non
     svg = bars._repr_svg_()
     assert svg == drawn(tmp_path / "two.png")[0][1]._repr_svg_()
     assert ">segment</text>" in svg
-    assert min(float(size) for size in re.findall(r"font-size: ([\d.]+)px", svg)) >= SMALLEST
+    assert min(float(size) for size in re.findall(r"font(?:-size)?: ([\d.]+)px", svg)) >= SMALLEST
     assert not re.search(r"\n|\d{4}-\d\d-\d\d", svg), "no lines, no date"
 
 

@@ -11,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 STEPS = 2**16  # a mask is drawn from integers of 16 bits, so probabilities are multiples of 1 / STEPS
-# Before 2.11 vmap has no rule for a view of another dtype, and the seeds axis needs one.
-VMAP_KNOWS_VIEWS = torch.__version__ >= (2, 11)  # type: ignore[operator]
+# Older versions of vmap have no rule for a view of another dtype, and the seeds axis needs one. PyTorch is
+# asked for the rule, since trying it where there is none takes seconds.
+VMAP_KNOWS_VIEWS = torch._C._dispatch_has_kernel_for_dispatch_key("aten::view.dtype", "FuncTorchBatched")
 
 
 class Dropout(nn.Module):

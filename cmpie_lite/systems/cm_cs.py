@@ -208,7 +208,7 @@ class CMCS(nn.Module):
 
         aggregated, weights = self.han(torch.stack(features, dim=1))
         segments, pooled = self.head(aggregated)
-        weights = weights | {"temporal": pooled.temporal, "modality": pooled.modality}
+        weights.update(temporal=pooled.temporal, modality=pooled.modality)
         extras = self.extras(taken_apart) if self.training else {}
         return ParseOutput(pooled.video, pooled.audio, pooled.visual, segments, weights, extras)
 

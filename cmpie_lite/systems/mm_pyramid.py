@@ -208,7 +208,7 @@ class MMPyramid(nn.Module):
         found = []
         for place, level in enumerate(self.levels):
             features, maps = level(features)
-            weights |= {f"{place}.{name}": map_ for name, map_ in maps.items()}
+            weights.update({f"{place}.{name}": map_ for name, map_ in maps.items()})
             found.append(features)
         audio_levels, visual_levels = torch.stack(found, dim=-2).unbind(1)
         fused_audio, audio_weights = self.fusions[0](audio_levels)
@@ -217,6 +217,6 @@ class MMPyramid(nn.Module):
         if self.config.order == "swapped":
             fused = fused.flip(1)
         segments, pooled = self.head(fused)
-        weights |= {"levels": torch.stack([audio_weights, visual_weights], dim=1)}
-        weights |= {"temporal": pooled.temporal, "modality": pooled.modality}
+        weights["levels"] = torch.stack([audio_weights, visual_weights], dim=1)
+        weights.update(temporal=pooled.temporal, modality=pooled.modality)
         return ParseOutput(pooled.video, pooled.audio, pooled.visual, segments, weights)
