@@ -139,11 +139,7 @@ def extract_many(
         recipe = replace(recipe, device=str(check_device(recipe.device)))  # what "auto" is here
     # With --silent-audio only videos join that were refused before: what is there stays as it is.
     without = replace(recipe, silent_audio=False).describe(source)
-    check_writable(out, MANIFEST, SOURCE_FILE)
-    for folder in (*LAYOUT, MADE_OF):
-        check_writable(out / folder)
-    occupied = any(feature_files(out))
-    claim(out / SOURCE_FILE, recipe.describe(source), occupied=occupied, also=[without])
+    _take_place(out, [recipe.describe(source), without])
     known = {row["id"]: row for row in read_rows(out / MANIFEST, COLUMNS)}
     there = {path: _seems_done(out, name) for path, name in zip(videos, names, strict=True)}
     todo = [path for path in videos if not there[path]]
@@ -151,13 +147,7 @@ def extract_many(
     try:
         with ExitStack() as stack:
             stack.enter_context(beside_others(out))
-            on_gpu = recipe.device.startswith("cuda") and not workers
-            if todo and scheduler is None and on_gpu:
-                outcomes = _ahead(todo, out, recipe)
-            elif todo and (workers != 0 or scheduler is not None):
-                outcomes = _on_dask(stack, todo, out, recipe, workers, scheduler)
-            else:
-                outcomes = _here(todo, out, recipe)
+            outcomes = _outcomes(stack, todo, out, recipe, workers, scheduler)
             looked_at = _here([path for path in videos if there[path]], out, recipe)
             bar = tqdm(total=len(videos), desc="extract", unit="video", disable=not progress)
             with bar:
@@ -174,12 +164,36 @@ def extract_many(
     return [rows[name] for name in names]
 
 
+def _take_place(out: Path, origins: Sequence[str]) -> None:
+    """Write what the features are, the first of `origins`; refuse a folder of none of them, or unwritable."""
+    check_writable(out, MANIFEST, SOURCE_FILE)
+    for folder in (*LAYOUT, MADE_OF):
+        check_writable(out / folder)
+    claim(out / SOURCE_FILE, origins[0], occupied=any(feature_files(out)), also=list(origins[1:]))
+
+
 def _seems_done(out: Path, name: str) -> bool:
     """As `is_done`, false where that cannot be known."""
     try:
         return is_done(out, name)
     except ReadError:
         return False
+
+
+def _outcomes(
+    stack: ExitStack,
+    videos: Sequence[Path],
+    out: Path,
+    recipe: ExtractionRecipe,
+    workers: int | None,
+    scheduler: str | None,
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Rows of the videos as they end: on a GPU here, by Dask's workers, or one after the other here."""
+    if videos and scheduler is None and recipe.device.startswith("cuda") and not workers:
+        return _ahead(videos, out, recipe)
+    if videos and (workers != 0 or scheduler is not None):
+        return _on_dask(stack, videos, out, recipe, workers, scheduler)
+    return _here(videos, out, recipe)
 
 
 def _here(

@@ -26,7 +26,7 @@ from cmpie_lite.support.files import check_writable
 from cmpie_lite.support.text import user_path
 from cmpie_lite.support.turns import alone_in
 from data_fetch.layout import LAYOUT, SOURCE_FILE, misnamed, read_origin
-from data_fetch.pack.split import BadFile, clear, complete, plan
+from data_fetch.pack.split import BadFile, Job, clear, complete, plan
 from data_fetch.tables import require_space, write_rows
 
 MISSING: Final = "missing.csv"
@@ -96,10 +96,7 @@ def pack(
         said = read_origin(feats / SOURCE_FILE)
         source = "LLP" if said is None else said
     check_source(source)
-    staging = out_dir / ".packing"
-    if staging.is_symlink() or (staging.exists() and not staging.is_dir()):
-        what = "a link to another place" if staging.is_symlink() else "a file or a pipe"
-        raise DataError(f"{staging} is {what}, expected a folder of ours. Move it elsewhere.")
+    staging = _staging(out_dir)
     jobs = [plan(name, getattr(annotations, name), feats) for name in SPLITS]
     if on_missing == "error":
         _refuse([row for job in jobs for row in job.bad], misnamed(feats))
@@ -131,12 +128,25 @@ def pack(
             f"Cannot pack to {out_dir}: {where.removesuffix('.')}. What is packed so far is kept: mend that "
             "and run again."
         ) from error
+    return PackReport(out_dir, source, digest, counts, bad, tuple(negative), _sharing(jobs))
+
+
+def _staging(out_dir: Path) -> Path:
+    """Where splits lie until all are packed: a folder of ours, or nothing yet."""
+    staging = out_dir / ".packing"
+    if staging.is_symlink() or (staging.exists() and not staging.is_dir()):
+        what = "a link to another place" if staging.is_symlink() else "a file or a pipe"
+        raise DataError(f"{staging} is {what}, expected a folder of ours. Move it elsewhere.")
+    return staging
+
+
+def _sharing(jobs: Sequence[Job]) -> tuple[tuple[str, ...], ...]:
+    """The ids of videos that have their features from one set of files."""
     users = defaultdict(list)
     for job in jobs:
         for video in job.ids:
             users[feature_name(video)].append(video)
-    shared = tuple(tuple(ids) for ids in users.values() if len(ids) > 1)
-    return PackReport(out_dir, source, digest, counts, bad, tuple(negative), shared)
+    return tuple(tuple(ids) for ids in users.values() if len(ids) > 1)
 
 
 def _find_layout(folder: Path) -> Path:
