@@ -4,7 +4,7 @@ Four parts (`--only` takes some of them):
 
     flags     CM-PIE, one seed, a few epochs by each way to run them: the eager loop, then flag after flag;
               then ten seeds at once
-    single    CM-PIE, one seed, 40 epochs                        (aim on one H200: under 15 s)
+    single    CM-PIE, one seed, 40 epochs                        (aim: 15 s; over 45 s on one H200)
     compiled  as flags, with compiled steps
     table2    the rows of Table 2, 10 seeds each, 40 epochs      (aim: under 3 minutes for five rows)
 
