@@ -211,6 +211,35 @@ def test_the_head_of_a_row_is_no_cell(page: Browser, kind: str, press: bool) -> 
     assert [e for e in page.events if e["method"] == "Runtime.exceptionThrown"] == []
 
 
+@pytest.mark.parametrize("across", [True, False], ids=["drag", "scroll"])
+def test_a_finger_drags_a_slider_but_scrolls_past_it(page: Browser, across: bool) -> None:
+    slider = "part.querySelector('input[type=range]')"
+    part(page, "timeline", f"{slider}.scrollIntoView({{block: 'end'}})")
+    box = part(page, "timeline", f"{slider}.getBoundingClientRect().toJSON()")
+    x, y, width = box["x"] + box["width"] / 4, box["y"] + box["height"] / 2, box["width"]
+    state = (
+        f"[{slider}.value, part.querySelector('output').textContent, part.querySelector('.said').textContent]"
+    )
+    before, top = part(page, "timeline", state), page.evaluate("scrollY")
+    page.send("Emulation.setTouchEmulationEnabled", enabled=True)
+    try:
+        for step in range(11):
+            place = {"x": x + step * (width / 20 if across else 0), "y": y - (0 if across else 15 * step)}
+            page.send(
+                "Input.dispatchTouchEvent", type="touchMove" if step else "touchStart", touchPoints=[place]
+            )
+            page.drawn()
+        page.send("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+    finally:
+        page.send("Emulation.setTouchEmulationEnabled", enabled=False)
+    if across:
+        assert all(one != other for one, other in zip(part(page, "timeline", state), before, strict=True))
+        assert page.evaluate("scrollY") == top
+    else:
+        assert page.becomes(f"scrollY > {top} + 50")
+        assert part(page, "timeline", state) == before
+
+
 @pytest.mark.parametrize("kind", ["timeline", "attention", "weights"])
 def test_nothing_to_touch_is_under_24_pixels(page: Browser, kind: str) -> None:
     sizes = part(page, kind, "[...part.querySelectorAll('input, select, button, .cell')].map((n) => "

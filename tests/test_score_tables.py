@@ -13,6 +13,7 @@ from cmpie_lite.notebook.seed_plots import (
     confusion_plot,
     difference_dots,
     duration_plot,
+    ladder_dots,
     parts_plot,
     reliability_plot,
     seed_dots,
@@ -107,6 +108,12 @@ def test_settings_are_shown_with_spaces_at_which_no_line_breaks() -> None:
     shown = "cma_form = projected, dim = 64".replace(" = ", f"{NBSP}={NBSP}")
     assert settings_text("cma_form=projected,dim=64") == shown
     assert settings_text("") == ""
+
+
+def test_a_ladder_calls_its_scores_what_tables_call_them() -> None:
+    panels = ladder_dots(two_systems(3), ["han", "cmpie"]).axes
+    titles = [panel.get_title("left") or panel.get_title() for panel in panels]
+    assert titles == [f"segment {name} [%]" for name in ("Audio", "Visual", "Type@AV")]
 
 
 def test_the_papers_values_are_drawn_on_llp_alone() -> None:

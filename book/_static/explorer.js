@@ -97,7 +97,8 @@ function element(tag, attributes = {}, ...children) {
 let serial = 0;
 const freshId = () => `explorer-${(serial += 1)}`;
 
-/** A labelled slider; `show` turns its value into the text beside it, whose longest keeps its place. */
+/** A labelled slider; `show` turns its value into the text beside it, whose longest keeps its place. A finger that came to
+ * scroll has moved it before the browser takes the touch over: it goes back. */
 function slider(label, min, max, step, value, show, onInput) {
   const id = freshId();
   const input = element("input", { type: "range", id, min, max, step, value });
@@ -108,7 +109,11 @@ function slider(label, min, max, step, value, show, onInput) {
     text.textContent = show(Number(input.value));
     input.setAttribute("aria-valuetext", text.textContent);
   };
-  input.addEventListener("input", () => { update(); onInput(Number(input.value)); });
+  let touched = value;
+  const changed = () => { update(); onInput(Number(input.value)); };
+  input.addEventListener("input", changed);
+  input.addEventListener("pointerdown", () => { touched = input.value; });
+  input.addEventListener("pointercancel", () => { if (input.value !== touched) { input.value = touched; changed(); } });
   update();
   const node = element("div", { class: "control" }, element("label", { for: id }, label), input, text);
   node.set = (to) => { input.value = to; update(); };

@@ -115,10 +115,11 @@ def dots(
 def ladder_dots(frame: pd.DataFrame, rungs: Sequence[str]) -> Figure:
     """Segment-level scores of the small models, rung above rung: a dot per seed, the mean as a bar."""
     fig = new_figure(0.9 + 0.34 * len(rungs))
-    for ax, metric in zip(fig.subplots(1, 3, sharey=True), ("audio", "visual", "type"), strict=True):
+    metrics = ("segment_audio", "segment_visual", "segment_type")
+    for ax, metric in zip(fig.subplots(1, 3, sharey=True), metrics, strict=True):
         for y, rung in enumerate(rungs):
-            dots(ax, y, 100 * frame.loc[frame.system == rung, f"segment_{metric}"].to_numpy(float))
-        ax.set(title=f"segment {metric} [%]", ylim=(len(rungs) - 0.5, -0.5))
+            dots(ax, y, 100 * frame.loc[frame.system == rung, metric].to_numpy(float))
+        ax.set(title=f"{score_name(metric)} [%]", ylim=(len(rungs) - 0.5, -0.5))
         ax.set_yticks(range(len(rungs)), [short_title(rung) for rung in rungs])
         ax.grid(axis="x", linewidth=0.3)
     return fig
