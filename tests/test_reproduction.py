@@ -12,8 +12,9 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from book.tools import register, reproduction, stored
 from cmpie_lite.results.findings import of_one
 from cmpie_lite.results.report_files import read_report, write_report
-from cmpie_lite.results.report_form import Report, frame_of
+from cmpie_lite.results.report_form import Report, frame_of, split_of
 from cmpie_lite.results.reports import make_report
+from cmpie_lite.results.score_tables import behaviour_of
 from tests.making_reports import readings_report, record, report_of_one_that_times
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -162,3 +163,12 @@ def test_runs_at_the_size_of_llp_have_a_section_and_a_line(results: Path) -> Non
     page = reproduction.markdown()
     assert "10 seeds, 40 epochs: segment Type@AV" in page
     assert page.index("## Table 2") < page.index("## At the size of LLP") < page.index("## Never run")
+    assert "in other runs" not in page
+    one_each = report("LLP-sim", 0.02, seeds=1)
+    one_each["tables"]["behaviour"] = split_of(
+        behaviour_of(report_of_one_that_times()).iloc[:1].set_axis(["han"])
+    )
+    write_report(results / "full_size_behaviour.json", one_each)
+    page = reproduction.markdown()
+    assert "One run of each says how. Of HAN's audible and visible events 50 and 50 % span the clip" in page
+    assert "How they place events in time, in other runs" in page

@@ -42,9 +42,9 @@ def reports(folder: Path = RESULTS) -> dict[int, Report]:
     return {table: read_report(path) for table, path in paths.items() if path.exists()}
 
 
-def full_size(folder: Path = RESULTS) -> Report | None:
-    """The stored report of rows of Table 2 on LLP-sim of LLP's size."""
-    path = folder / "full_size.json"
+def full_size(folder: Path = RESULTS, what: str = "") -> Report | None:
+    """The stored report of rows of Table 2 at LLP's size; of "behaviour", that of one run of each."""
+    path = folder / f"full_size{'_' * bool(what)}{what}.json"
     return read_report(path) if path.exists() else None
 
 
@@ -79,8 +79,8 @@ def answer(block: str, better: str, worse: str, stored: Mapping[int, Report]) ->
     return f"{pair}: {UNTESTED}. `{command(2, 'sim')}`"
 
 
-def larger(report: Report | None) -> list[str]:
-    """What CM-PIE as a whole does on as many videos as LLP has, score by score."""
+def larger(report: Report | None, one_each: Report | None) -> list[str]:
+    """What CM-PIE as a whole does on as many videos as LLP has, score by score; how long its events are."""
     if report is None:
         return []
     intervals, runs = frame_of(report["intervals"]), frame_of(report["runs"])
@@ -89,6 +89,7 @@ def larger(report: Report | None) -> list[str]:
         f"- **The same at [LLP's size](#at-the-size-of-llp)**, {videos:,} training videos, {seeds} seeds, "
         f"{report['epochs']} epochs: {difference(intervals, 'cmpie', 'han')}. "
         + findings.of_columns(intervals, "cmpie", "han")
+        + (f" One run of each says how. {findings.of_lengths(behaviour_of(one_each))}" if one_each else "")
     ]
 
 
@@ -106,7 +107,7 @@ def summary(stored: Mapping[int, Report]) -> list[str]:
         )
     lines = [first, "", " ".join(behaves(stored)), ""]
     lines += [answer(block, *pair, stored) for block, pair in QUESTIONS.items()]
-    lines += larger(full_size(RESULTS))
+    lines += larger(full_size(RESULTS), full_size(RESULTS, "behaviour"))
     lines += when(RESULTS / "when_it_helps.json")
     lines += [f"- {line}" for line in conditions(stored)]
     if not on_llp:
@@ -202,7 +203,11 @@ def markdown() -> str:
     lines = summary(stored)
     for table in TABLES:
         lines += section(table, stored.get(table))
-        lines += ablations(RESULTS / "cm_cs.json") if table == 1 else of_full_size(full_size(RESULTS))
+        lines += (
+            ablations(RESULTS / "cm_cs.json")
+            if table == 1
+            else of_full_size(full_size(RESULTS), full_size(RESULTS, "behaviour"))
+        )
     return "\n".join(lines + never_run(stored))
 
 

@@ -74,8 +74,13 @@ def section(table: Literal[1, 2], report: Report | None) -> list[str]:
     return [*lines, ""]
 
 
-def of_full_size(report: Report | None) -> list[str]:
-    """The rows of Table 2 that were trained on as many videos as LLP has, and those that were not."""
+def of_full_size(report: Report | None, one_each: Report | None) -> list[str]:
+    """The rows of Table 2 that were trained on as many videos as LLP has, and those that were not.
+
+    Args:
+        report: of many seeds.
+        one_each: of one run of each row, that says how it behaves.
+    """
     if report is None:
         return []
     runs = frame_of(report["runs"])
@@ -89,7 +94,26 @@ def of_full_size(report: Report | None) -> list[str]:
         f"{findings.of_columns(frame_of(report['intervals']), 'cmpie', 'han')} {remarks(report)}".strip(),
         "",
         *run_and_scores(report),
+        *(how_they_behave(one_each) if one_each else []),
         *([missing, ""] if left else []),
+    ]
+
+
+def how_they_behave(report: Report) -> list[str]:
+    """The behaviour of a report's runs, and the command that made them."""
+    return [
+        f"How they place events in time, in other runs: {made_by(report)}.",
+        "",
+        "```bash",
+        report["command"],
+        "```",
+        "",
+        '<div class="wide">',
+        "",
+        behaviour_table(report).markdown(),
+        "",
+        "</div>",
+        "",
     ]
 
 

@@ -108,6 +108,17 @@ def of_behaviour(behaviour: pd.DataFrame) -> str:
     return "\n".join(f"- {of_one(str(name), row)}" for name, row in behaviour.iterrows())
 
 
+def of_lengths(behaviour: pd.DataFrame) -> str:
+    """How long the events of each system are, and what its timing is worth."""
+    said = "; ".join(
+        f"of {title_of(str(name))}'s audible and visible events {100 * row.full_audio:.0f} and "
+        f"{100 * row.full_visual:.0f} % span the clip, and its timing {adds(row.timing_event)} of event "
+        "Type@AV"
+        for name, row in behaviour.iterrows()
+    )
+    return f"{said[0].upper()}{said[1:]}."
+
+
 def of_readings(behaviour: pd.DataFrame) -> str:
     """Which readings of CM-PIE place events in time; the first row of the table is the default's."""
     names = ["the default", *(f"`{name}`" for name in behaviour.index[1:])]
