@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 STEPS = 2**16  # a mask is drawn from integers of 16 bits, so probabilities are multiples of 1 / STEPS
 # Older versions of vmap have no rule for a view of another dtype, and the seeds axis needs one. PyTorch is
-# asked for the rule, since trying it where there is none takes seconds; where it cannot be asked, none is used.
+# asked for the rule, since trying it where there is none takes seconds; if it cannot be asked, it has none.
 _ASK = getattr(torch._C, "_dispatch_has_kernel_for_dispatch_key", None)
 VMAP_KNOWS_VIEWS = bool(_ASK and _ASK("aten::view.dtype", "FuncTorchBatched"))
 
