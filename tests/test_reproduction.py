@@ -51,9 +51,7 @@ def test_stored_ablations_are_shown(results: Path) -> None:
     page = reproduction.markdown()
     assert "better" not in page.split("## CM-CS+HAN by its parts")[1].split("## ")[0]
     assert "over our default reading, worse: `sa_axis=channel` -2.0 [" in page
-    assert re.search(
-        r"\| sa_axis\u00a0=\u00a0channel \| segment \| -2\.0 \[-2\.\d,\u00a0-1\.9\]\u00a0\* \|", page
-    )
+    assert re.search(r"\| sa_axis\u00a0= channel \| segment \| -2\.0 \[-2\.\d,\u00a0-1\.9\]\u00a0\* \|", page)
 
 
 def test_a_result_on_llp_sim_is_no_result_on_llp(results: Path) -> None:

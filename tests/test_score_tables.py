@@ -104,8 +104,8 @@ def test_a_reader_is_warned() -> None:
     assert about(mixed).endswith(f"{every}, CM-PIE with {settings_text('cma_form=projected')}")
 
 
-def test_settings_are_shown_with_spaces_at_which_no_line_breaks() -> None:
-    shown = "cma_form = projected, dim = 64".replace(" = ", f"{NBSP}={NBSP}")
+def test_settings_are_shown_with_spaces_and_no_line_begins_with_a_sign() -> None:
+    shown = "cma_form = projected, dim = 64".replace(" =", f"{NBSP}=")
     assert settings_text("cma_form=projected,dim=64") == shown
     assert settings_text("") == ""
 

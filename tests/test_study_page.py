@@ -108,7 +108,7 @@ def test_the_table_gives_word_points_and_interval(report: dict[str, Any]) -> Non
 
 
 def test_everything_names_its_data(report: dict[str, Any]) -> None:
-    source = "LLP-sim (NOT LLP), preset small, 3 seeds, 2 epochs, every run with dim\u00a0=\u00a064"
+    source = "LLP-sim (NOT LLP), preset small, 3 seeds, 2 epochs, every run with dim\u00a0= 64"
     assert study.study_source(report) == source
     for table in (study.verdict_table(report), study.condition_table(report)):
         assert table.title.startswith(source)

@@ -118,8 +118,11 @@ def changed_in(frame: pd.DataFrame) -> str:
 
 
 def settings_text(changed: str) -> str:
-    """What is stored as "dim=64,heads=4", as a title or a table shows it: "dim = 64, heads = 4"."""
-    return changed.replace(",", ", ").replace("=", f"{NBSP}={NBSP}")
+    """What is stored as "dim=64,heads=4", as a title or a table shows it: "dim = 64, heads = 4".
+
+    A line may break before a value, since names and values are long, but not before "=".
+    """
+    return changed.replace(",", ", ").replace("=", f"{NBSP}= ")
 
 
 def caution(frame: pd.DataFrame) -> str:
