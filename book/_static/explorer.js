@@ -270,9 +270,12 @@ function reading(row, names, count = 3) {
   return `mostly ${order.slice(0, count).map(([w, k]) => `${names[k]} (${short(w)})`).join(", ")}`;
 }
 
+/** "Type@AV" as parts between which a line may break. */
+const breaking = (name) => name.split(/(?<=@)/).flatMap((part, n) => (n ? [element("wbr"), part] : [part]));
+
 /** A table of the ten scores; `rows` are texts, `set` takes one object of scores per row and level. */
 function scoreTable(whose) {
-  const head = element("tr", {}, element("td"), ...COLUMNS.map((c) => element("th", { scope: "col" }, HEADS[c])));
+  const head = element("tr", {}, element("td"), ...COLUMNS.map((c) => element("th", { scope: "col" }, ...breaking(HEADS[c]))));
   const cells = [];
   const lines = whose.flatMap((name) => ["segment", "event"].map((level) => element("tr", {},
     element("th", { scope: "row" }, `${level}${name ? `, ${name}` : ""}`), ...COLUMNS.map((c) => {
