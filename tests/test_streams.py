@@ -35,6 +35,24 @@ def test_a_command_goes_on_where_its_streams_are_closed(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "whole"
 
 
+@pytest.mark.parametrize("moment", ["before", "while it works"])
+def test_a_command_goes_on_where_its_terminal_is_closed(tmp_path: Path, moment: str) -> None:
+    """As one does in the background of a shell that was left: its next word would end it, seen by nobody."""
+    ours, its = os.openpty()
+    pause = 'import os; print("begun"); os.read(0, 1)\nfrom tqdm import tqdm\n'
+    with subprocess.Popen(
+        [sys.executable, "-c", CLOSED.replace("from tqdm import tqdm\n", pause), str(tmp_path / "out")],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=its, stderr=its, start_new_session=True,
+    ) as child:  # fmt: skip
+        os.close(its)
+        if moment == "while it works":
+            assert os.read(ours, 100) == b"begun\r\n"
+        os.close(ours)
+        child.communicate(b"1")
+    assert child.returncode == 0
+    assert (tmp_path / "out").read_text() == "whole"
+
+
 @pytest.mark.parametrize("locale", [{"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
 def test_what_a_terminals_coding_lacks_is_written_out(locale: dict[str, str]) -> None:
     code = r'from cmpie_lite.support.streams import keep_streams; keep_streams(); print("5 \u2013 8 \u03b1")'

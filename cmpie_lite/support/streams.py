@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -61,14 +63,36 @@ def run_to_the_last_word(run: Callable[[], int]) -> int:
     except OSError as error:
         print(f"error: standard output cannot be written ({error.strerror})", file=sys.stderr)
         status = 2
-    null = os.open(os.devnull, os.O_WRONLY)  # or Python tries once more when it ends, and complains
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
+    to_nowhere(sys.stdout.fileno())  # or Python tries once more when it ends, and complains
     return status
 
 
+def to_nowhere(number: int) -> None:
+    """Put the null device in the place of an open file."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, number)
+    os.close(null)
+
+
+class Terminal(io.FileIO):
+    """A terminal that may be closed before the work ends: what is printed from then on goes nowhere.
+
+    So it is where a command runs on without it, as one in the background of a shell that was left does.
+    """
+
+    def write(self, data: Any) -> int:
+        """As any file's, which fails where the terminal is gone."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+        to_nowhere(self.fileno())
+        return super().write(data)
+
+
 def keep_streams() -> None:
-    """Put the null device in the place of standard streams that were closed, as by `2>&-`.
+    """Put the null device in the place of standard streams that were closed, as by `2>&-`, or that will be.
 
     Without it Python has None for them, which a progress bar cannot write to, and the next file that is
     opened gets their number, and with it what C libraries write to "standard error". And what a stream's
@@ -84,5 +108,11 @@ def keep_streams() -> None:
                 os.close(null)
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf8"))
+        stream = getattr(sys, name)
+        own = mode == "w" and stream is getattr(sys, f"__{name}__")  # neither a notebook's nor a test's
+        if own and stat.S_ISCHR(os.fstat(number).st_mode):
+            raw = io.BufferedWriter(Terminal(number, mode, closefd=False))
+            how = {"encoding": stream.encoding, "errors": stream.errors, "line_buffering": True}
+            setattr(sys, name, io.TextIOWrapper(raw, **how))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
