@@ -143,6 +143,8 @@ def test_what_another_command_still_adds_to_is_read_with_a_sentence(
     assert "another process" not in capsys.readouterr().out
     feats = tmp_path / "feats"
     for work in (one_at_a_time, beside_others):  # as `features`, as `extract`
-        with work(feats):
-            assert main(["pack", str(feats), "--annotations", str(tmp_path)]) == 2
-        assert f"{feats}: another process is at work there" in capsys.readouterr().out
+        for given in (feats, feats.parent):
+            for words in (["pack", str(given), "--annotations"], ["features", "--from", str(given), "--out"]):
+                with work(feats):
+                    assert main([*words, str(tmp_path)]) == 2
+                assert f"{feats}: another process is at work there" in capsys.readouterr().out
