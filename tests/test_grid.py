@@ -166,7 +166,10 @@ def test_finished_runs_are_read_and_only_the_others_run(
 
 
 def test_a_report_on_what_has_ended_runs_nothing(
-    given: dict[str, Any], store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+    given: dict[str, Any],
+    store: FeatureStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings = grid_settings(given | {"systems": ["han", "two_hans", "cmpie"], "seeds": [1, 2]})
     with pytest.raises(DataError, match="runs of no system have ended, expected han's and those of one more"):
@@ -180,6 +183,8 @@ def test_a_report_on_what_has_ended_runs_nothing(
     )
     report = table_report(settings, 2, "a command", ended=True, progress=False)
     assert len(looks) == len(set(looks)) == 6
+    said = "3 of 6 runs have not ended, and are left out: 2 of two_hans, 1 of cmpie.\n"
+    assert capsys.readouterr().err == said
     runs, intervals = frame_of(report["runs"]), frame_of(report["intervals"])
     assert runs.groupby("system").seed.apply(list).to_dict() == {"han": [1, 2], "cmpie": [2]}
     assert "1 to 2 seeds" in score_table(runs).title

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -112,7 +114,7 @@ def table_report(
 
 
 def ended_runs(jobs: Sequence[Settings], store: FeatureStore) -> list[Ended]:
-    """The runs of a grid that have ended.
+    """The runs of a grid that have ended; of which systems some have not is said.
 
     Raises:
         DataError: HAN, with which every system is compared, and one more have not ended.
@@ -124,6 +126,11 @@ def ended_runs(jobs: Sequence[Settings], store: FeatureStore) -> list[Ended]:
             f"runs of {', '.join(names) or 'no system'} have ended, expected han's and those of one more at "
             "least: leave --ended out, and what is missing is run."
         )
+    missing = Counter(job.model for job in jobs) - Counter(job.model for job, _ in found)
+    if missing:
+        of = ", ".join(f"{count} of {name}" for name, count in missing.items())
+        line = f"{missing.total()} of {len(jobs)} runs have not ended, and are left out: {of}."
+        print(line, file=sys.stderr)
     return found
 
 

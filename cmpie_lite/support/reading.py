@@ -134,8 +134,16 @@ def of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or of_a_gpu or on_a_cpu
 
 
+def without_temporary_folder(error: BaseException) -> bool:
+    """Whether an error is Python's, which has tried every folder for temporary files that it knows of."""
+    return isinstance(error, FileNotFoundError) and "No usable temporary dir" in str(error.strerror)
+
+
 def told(error: BaseException) -> str:
     """An error in words; of one that the system has raised, the file and what it says of it."""
+    if isinstance(error, OSError) and without_temporary_folder(error):
+        what = f"{error.strerror}: each of them is missing, full or closed to you"
+        return f"{what}. Let TMPDIR name a folder that can be written, as in export TMPDIR=~, and run again."
     if of_memory(error):
         why = clipped((str(error).splitlines() or ["no more to be had"])[0], 200)
         return (

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
+from cmpie_lite.support.reading import told, without_temporary_folder
 
 Key = TypeVar("Key")
 SCHEDULER_SECONDS: Final = 10.0
@@ -83,7 +84,10 @@ def dask_client(extra: str, *, processes: int = 1, scheduler: str = "") -> Itera
         except (OSError, ValueError, RuntimeError) as error:
             what = f"no Dask scheduler at {scheduler!r}" if scheduler else "Dask's processes do not start"
             full = "Is the machine out of memory, processes, open files (ulimit -n) or room in /dev/shm?"
-            raise DataError(f"{what} ({behind(error)}). {'Is it running?' if scheduler else full}") from error
+            found = behind(error)
+            if without_temporary_folder(found):
+                raise DataError(f"{what}. {told(found)}") from error
+            raise DataError(f"{what} ({found}). {'Is it running?' if scheduler else full}") from error
         yield stack.enter_context(closing(client))
 
 
