@@ -32,6 +32,7 @@ from tests.making import ROOT, TINY, make_annotations, readable, tiny_store
 from tests.making_archives import fetch, make_zip, members
 from tests.making_media import TINY as TINY_RECIPE
 from tests.making_packs import all_ids, write_layout
+from tests.making_runs import untrained_run
 
 Work = Callable[[Path], Any]  # from a folder of inputs to what makes an output folder
 
@@ -81,6 +82,19 @@ def extracting(inputs: Path) -> Work:
     return lambda out: extract_many(videos, out, TINY_RECIPE, workers=0, progress=False)
 
 
+def parsing(inputs: Path) -> Work:
+    """A clip of a second, by a run that has learned nothing."""
+    rendering(inputs)(inputs)
+    video, run = min((inputs / "videos").glob("*.mp4")), untrained_run(inputs / "run")
+    words = ["parse", str(video), "--run-dir", str(run), "--weights", "tiny", "--threshold", "0"]
+    words += ["--device", "cpu", "--output-dir"]
+
+    def work(out: Path) -> None:
+        assert main([*words, str(out)]) == 0
+
+    return work
+
+
 def unpacking(inputs: Path) -> Work:
     """The features of three videos, out of their archive."""
     inputs.mkdir(parents=True)
@@ -96,6 +110,7 @@ COMMANDS: dict[str, Callable[[Path], Work]] = {
     "pack": packing,
     "render": rendering,
     "extract": extracting,
+    "parse": parsing,
     "features": unpacking,
 }
 
@@ -132,6 +147,7 @@ LEAST = {
     "pack": 18,
     "render": 32,
     "extract": 20,
+    "parse": 6,
     "features": 22,
 }
 
