@@ -1,11 +1,13 @@
-"""What a record says of the machine and the code: this package's own commit, or none."""
+"""What a record says of the machine and the code, and what an error says of a package that is missing."""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
@@ -143,3 +145,17 @@ def test_options_have_bounds_and_errors_do_not_repeat_all_of_them(
     assert len(error) < 2500
     assert "\x1b" not in error
     assert "9" * 600 not in error
+
+
+def test_every_remedy_names_an_extra_that_exists() -> None:
+    """Each call `need(package, extra)`, wherever it stands."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = {
+        node.args[1].value
+        for folder in ("cmpie_lite", "data_fetch")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "need"
+        if isinstance(node.args[1], ast.Constant)
+    }
+    assert {"extract", "fetch", "videos"} <= named <= set(extras)

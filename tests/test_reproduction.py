@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from book.tools import register, reproduction, stored
 from cmpie_lite.results.findings import of_one
+from cmpie_lite.results.published import printed_cells
 from cmpie_lite.results.report_files import read_report, write_report
 from cmpie_lite.results.report_form import Report, frame_of, split_of
 from cmpie_lite.results.reports import make_report
@@ -170,3 +171,16 @@ def test_runs_at_the_size_of_llp_have_a_section_and_a_line(results: Path) -> Non
     page = reproduction.markdown()
     assert "One run of each says how. Of HAN's audible and visible events 50 and 50 % span the clip" in page
     assert "How they place events in time, in other runs" in page
+
+
+def test_the_fields_rows_of_the_papers_table_are_its_cells() -> None:
+    page = (ROOT / "book" / "the_field.md").read_text(encoding="utf8")
+    rows = [
+        [cell.strip(" *") for cell in line.split("|")[1:-1]]
+        for line in page.splitlines()
+        if line.endswith("| CM-PIE |")
+    ]
+    assert {row[0] for row in rows} == {"HAN", "MM-Pyramid", "CM-CS+HAN", "CM-PIE"}
+    for name, *cells, _ in rows:
+        assert cells == [str(x) for x in printed_cells(1)[name].values()]
+    assert "second-hand" in page

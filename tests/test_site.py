@@ -218,3 +218,6 @@ def test_the_headline_is_the_stored_report_and_says_simulated() -> None:
     assert "No comparison" in headline.sentence(None)
     other = headline.sentence(report(0.0, 0.0, changed="cma_form=projected,precision=bfloat16"))
     assert "CM-PIE in the reading `cma_form=projected` cannot be told apart" in other
+    long = pd.DataFrame({"full_visual": [0.966, 0.438]}, index=["cmpie", "han"])
+    said = headline.sentence(report(0.001, 0.034), long)
+    assert "97 % of the events that it sees span the whole clip, and 44 % of those that HAN sees." in said

@@ -9,6 +9,7 @@ import nbformat
 import pandas as pd
 import pytest
 
+from book.tools import headline
 from cmpie_lite.metrics import SCORES
 from cmpie_lite.results.findings import (
     FITTED,
@@ -23,7 +24,7 @@ from cmpie_lite.results.findings import (
 )
 from cmpie_lite.results.intervals import Interval, side_of_zero
 from cmpie_lite.results.pairing import interval_of
-from cmpie_lite.results.published import printed_cells, published_scores
+from cmpie_lite.results.published import published_scores
 from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.report_form import frame_of
 from cmpie_lite.results.score_tables import behaviour_of
@@ -197,6 +198,18 @@ def test_what_pages_say_of_runs_at_the_size_of_llp_is_what_is_stored() -> None:
         f"{points.event_visual:.1f} points, and against what it hears, {-points.event_audio:.1f} points"
         in said["07"]
     )
+    found = behaviour_of(read_report(ROOT / "book" / "results" / "full_size_behaviour.json"))
+    ours_long, hans_long = (round(100 * found.full_visual[name]) for name in ("cmpie", "han"))
+    said["first"] = " ".join(headline.markdown().split())
+    for page in ("first", "04", "07"):
+        assert (
+            f"{ours_long} % of the events that it sees span the whole clip, and {hans_long} % of those"
+            in said[page]
+        )
+    assert f"events that it sees {ours_long} % span the whole clip, of HAN's {hans_long} %" in said["table2"]
+    short = {name: round(100 * found.short_visual[name]) for name in ("cmpie", "han")}
+    assert f"it finds {short['cmpie']} %, HAN {short['han']} %" in said["04"]
+    assert found.timing_event["han"] < found.timing_event["cmpie"] < 0  # where timing costs, length gains
     runs = frame_of(report["runs"])
     ours = 100 * runs[runs.system == "han"][list(SCORES)].mean()
     gaps = ours - pd.Series(published_scores(1)["HAN"].percent())[list(SCORES)]
@@ -242,19 +255,3 @@ def test_outputs_are_those_of_the_stored_report(path: Path) -> None:
     assert FITTED in outputs
     for old in ("not supported", "starred by chance alone", "resamples"):
         assert old not in "".join(cell.source for cell in notebook.cells)
-
-
-# ---------- the field ----------
-
-
-def test_the_fields_rows_of_the_papers_table_are_its_cells() -> None:
-    page = (ROOT / "book" / "the_field.md").read_text(encoding="utf8")
-    rows = [
-        [cell.strip(" *") for cell in line.split("|")[1:-1]]
-        for line in page.splitlines()
-        if line.endswith("| CM-PIE |")
-    ]
-    assert {row[0] for row in rows} == {"HAN", "MM-Pyramid", "CM-CS+HAN", "CM-PIE"}
-    for name, *cells, _ in rows:
-        assert cells == [str(x) for x in printed_cells(1)[name].values()]
-    assert "second-hand" in page

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import errno
 import logging
 import os
@@ -13,7 +12,6 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -252,17 +250,3 @@ def test_without_a_temporary_folder_the_remedy_is_told(
 def test_threads_are_shared_equally(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     assert [threads_each(processes) for processes in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
-
-
-def test_every_remedy_names_an_extra_that_exists() -> None:
-    """Each call `need(package, extra)`, wherever it stands."""
-    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    named = {
-        node.args[1].value
-        for folder in ("cmpie_lite", "data_fetch")
-        for path in (PROJECT / folder).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "need"
-        if isinstance(node.args[1], ast.Constant)
-    }
-    assert {"extract", "fetch", "videos"} <= named <= set(extras)
