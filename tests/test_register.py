@@ -78,7 +78,8 @@ def test_the_registers_summary_ranks_what_was_measured(
     monkeypatch.setattr(register, "RESULTS", tmp_path)
     three = {("heads", 4): 0.0005, ("heads", 8): -0.009, ("sa_axis", "both"): 0.008}
     page = store("ambiguities_narrow.json", three, dim=128)
-    assert "LLP-sim, which is not LLP: 10 paired seeds, 40 epochs, every run with `dim=128`" in page
+    made = "LLP-sim, which is not LLP: 10 paired seeds, 40 epochs, every run with dim = 128."
+    assert made in page.replace(NBSP, " ")
     assert "Student's t over paired seeds" in page
     assert "cpu, 2 cores, x, torch 2; at commit abc; 2026-01-01." in page
     assert "Of 3 readings, 2 have an interval of segment Type@AV that leaves out zero" in page

@@ -26,7 +26,7 @@ from cmpie_lite.results import findings
 from cmpie_lite.results.intervals import side_of_zero
 from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.report_form import Report
-from cmpie_lite.results.reports import made_by, remarks
+from cmpie_lite.results.reports import made_by, remarks, settings_text
 from cmpie_lite.results.score_tables import behaviour_of, behaviour_table, score_name
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -96,7 +96,7 @@ def summary(stored: Report) -> list[str]:
     rows.sort(key=lambda row: -row[1]["mean"])
     matter = [f"`{name}`" for name, found in rows if side_of_zero(found["low"], found["high"])]
     half = statistics.median((found["high"] - found["low"]) / 2 for _, found in rows)
-    also = f", every run with `{stored['base']}`" if stored["base"] else ""
+    also = f", every run with {settings_text(stored['base'])}" if stored["base"] else ""
     title = f"At D = {width(stored)}"
     lines = [
         f"### {title}: {', '.join(effects)}" if len(effects) < len(ENTRIES) / 2 else f"### {title}",
