@@ -230,7 +230,8 @@ def main() -> None:
         replace_file(options.out, (json.dumps(facts, indent=1) + "\n").encode())
     for part, done in lines.items():
         print(f"{part}: {sum(line['seconds'] for line in done):.1f} s")
-    print(f"written to {options.out}")
+    if any(lines.values()):
+        print(f"written to {options.out}")
 
 
 if __name__ == "__main__":
