@@ -192,3 +192,11 @@ def browser() -> Iterator[Browser | None]:
         return
     with Browser() as one:
         yield one
+
+
+@pytest.fixture(scope="module")
+def chromium(browser: Browser | None) -> Browser:
+    """The same, for tests that nothing else can run."""
+    if browser is None:
+        pytest.skip("no Chromium found: install it (Debian: apt-get install chromium) or set CHROMIUM")
+    return browser

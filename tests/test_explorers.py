@@ -126,10 +126,8 @@ def test_parts_of_the_pages_script(expression: str, expected: Any) -> None:
 
 
 @pytest.fixture(params=[1280, 390], ids=["wide", "phone"])
-def page(request: pytest.FixtureRequest, browser: Browser | None, tmp_path: Path) -> Browser:
+def page(request: pytest.FixtureRequest, chromium: Browser, tmp_path: Path) -> Browser:
     """All three explorers as a notebook's outputs, with the book's script and style, as wide as on a page."""
-    if browser is None:
-        pytest.skip("no Chromium found: install it (Debian: apt-get install chromium) or set CHROMIUM")
     names = [f"{m} {t}" for m in ("audio", "visual") for t in range(10)]
     rng = np.random.default_rng(0)
     blocks = [
@@ -146,8 +144,8 @@ def page(request: pytest.FixtureRequest, browser: Browser | None, tmp_path: Path
         f'<!doctype html><meta charset="utf8">{links}'
         f'<main style="max-width: 700px">{body}<p id="after">after</p></main>'
     )
-    browser.open((tmp_path / "page.html").as_uri(), request.param, "light")
-    return browser
+    chromium.open((tmp_path / "page.html").as_uri(), request.param, "light")
+    return chromium
 
 
 def part(page: Browser, kind: str, expression: str) -> Any:

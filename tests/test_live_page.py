@@ -12,17 +12,15 @@ from book.tools.check_live import blank_page
 
 
 @pytest.fixture(params=[1280, 390], ids=["wide", "phone"])
-def page(request: pytest.FixtureRequest, browser: Browser | None, tmp_path: Path) -> Browser:
-    if browser is None:
-        pytest.skip("no Chromium found: install it (Debian: apt-get install chromium) or set CHROMIUM")
+def page(request: pytest.FixtureRequest, chromium: Browser, tmp_path: Path) -> Browser:
     path = blank_page(tmp_path, whole=True)
-    browser.open(path.as_uri(), request.param, "light")
+    chromium.open(path.as_uri(), request.param, "light")
     problems = [
-        e for e in browser.events if e["method"] in ("Runtime.exceptionThrown", "Network.loadingFailed")
+        e for e in chromium.events if e["method"] in ("Runtime.exceptionThrown", "Network.loadingFailed")
     ]
     assert not problems
-    assert browser.evaluate("document.querySelector('#live').dataset.drawn") == "yes"
-    return browser
+    assert chromium.evaluate("document.querySelector('#live').dataset.drawn") == "yes"
+    return chromium
 
 
 def pressed(page: Browser, css: str, *points: int) -> None:

@@ -25,9 +25,7 @@ from cmpie_lite.results.pairing import interval_of
 from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import about, remarks
-from cmpie_lite.results.score_tables import (
-    behaviour_of,
-)
+from cmpie_lite.results.score_tables import behaviour_of
 from cmpie_lite.results.study_files import read_study
 from cmpie_lite.support.streams import run_to_the_last_word
 from cmpie_lite.systems.rows import SYSTEMS, systems_of, title_of
@@ -93,7 +91,9 @@ def larger(report: Report | None, one_each: Report | None) -> list[str]:
     ]
 
 
-def summary(stored: Mapping[int, Report]) -> list[str]:
+def summary(
+    stored: Mapping[int, Report], whole: Report | None = None, one_each: Report | None = None
+) -> list[str]:
     """The answer first: is any number reproduced, and what do the runs say of each block?"""
     on_llp = [f"Table {table}" for table, report in stored.items() if report["source"] == "LLP"]
     sources = sorted({str(report["source"]) for report in stored.values()})
@@ -107,7 +107,7 @@ def summary(stored: Mapping[int, Report]) -> list[str]:
         )
     lines = [first, "", " ".join(behaves(stored)), ""]
     lines += [answer(block, *pair, stored) for block, pair in QUESTIONS.items()]
-    lines += larger(full_size(RESULTS), full_size(RESULTS, "behaviour"))
+    lines += larger(whole, one_each)
     lines += when(RESULTS / "when_it_helps.json")
     lines += [f"- {line}" for line in conditions(stored)]
     if not on_llp:
@@ -200,14 +200,11 @@ def never_run(stored: Mapping[int, Report]) -> list[str]:
 def markdown() -> str:
     """The page below its title."""
     stored = reports()
-    lines = summary(stored)
+    whole, one_each = full_size(RESULTS), full_size(RESULTS, "behaviour")
+    lines = summary(stored, whole, one_each)
     for table in TABLES:
         lines += section(table, stored.get(table))
-        lines += (
-            ablations(RESULTS / "cm_cs.json")
-            if table == 1
-            else of_full_size(full_size(RESULTS), full_size(RESULTS, "behaviour"))
-        )
+        lines += ablations(RESULTS / "cm_cs.json") if table == 1 else of_full_size(whole, one_each)
     return "\n".join(lines + never_run(stored))
 
 

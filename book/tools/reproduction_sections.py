@@ -13,6 +13,7 @@ from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.report_form import Report, frame_of
 from cmpie_lite.results.reports import about, caution, made_by, remarks
 from cmpie_lite.results.score_tables import (
+    Table,
     behaviour_table,
     effect_table,
     interval_table,
@@ -32,27 +33,33 @@ def command(table: int, dataset: str) -> str:
     )
 
 
+def shell(command: str) -> list[str]:
+    """A command as a block of the page."""
+    return ["```bash", command, "```", ""]
+
+
+def wide(*tables: Table) -> list[str]:
+    """Tables that may be wider than the text; one without rows is left out."""
+    return [
+        '<div class="wide">',
+        "",
+        *(x for t in tables if len(t.cells) for x in (t.markdown(), "")),
+        "</div>",
+        "",
+    ]
+
+
 def run_and_scores(report: Report) -> list[str]:
     """What was run and how, its scores, and how the models behave where that is known."""
     runs, intervals = frame_of(report["runs"]), frame_of(report["intervals"])
-    warning, behaviour = caution(runs), behaviour_table(report)
+    tables = [score_table(runs), interval_table(runs, intervals), behaviour_table(report)]
+    warning = caution(runs)
     return [
         f"{about(runs)}. Data `{report['source']}` `{report['sha256'][:16]}`; {made_by(report)}.",
         "",
         *([f"**{warning}**", ""] if warning else []),
-        "```bash",
-        report["command"],
-        "```",
-        "",
-        '<div class="wide">',
-        "",
-        score_table(runs).markdown(),
-        "",
-        interval_table(runs, intervals).markdown(),
-        "",
-        *([behaviour.markdown(), ""] if len(behaviour.cells) else []),
-        "</div>",
-        "",
+        *shell(report["command"]),
+        *wide(*tables),
         findings.of_differences(intervals),
         "",
     ]
@@ -62,7 +69,7 @@ def section(table: Literal[1, 2], report: Report | None) -> list[str]:
     """One table: its runs, and each sentence of the paper with its verdict."""
     lines = [f"## Table {table}", ""]
     if report is None:
-        return [*lines, f"No run is stored: {UNTESTED}.", "", "```bash", command(table, "sim"), "```", ""]
+        return [*lines, f"No run is stored: {UNTESTED}.", "", *shell(command(table, "sim"))]
     intervals = frame_of(report["intervals"])
     lines += [
         *run_and_scores(report),
@@ -86,7 +93,7 @@ def of_full_size(report: Report | None, one_each: Report | None) -> list[str]:
     runs = frame_of(report["runs"])
     left = [title_of(name) for name in systems_of(2) if name not in set(runs.system)]
     whole = re.sub(r" --systems( \w+)+", "", report["command"])
-    missing = f"{UNTESTED[0].upper()}{UNTESTED[1:]} at this size: {findings.listed(left)}. `{whole}`"
+    missing = f"{UNTESTED.capitalize()} at this size: {findings.listed(left)}. `{whole}`"
     return [
         "## At the size of LLP",
         "",
@@ -104,16 +111,8 @@ def how_they_behave(report: Report) -> list[str]:
     return [
         f"How they place events in time, in other runs: {made_by(report)}.",
         "",
-        "```bash",
-        report["command"],
-        "```",
-        "",
-        '<div class="wide">',
-        "",
-        behaviour_table(report).markdown(),
-        "",
-        "</div>",
-        "",
+        *shell(report["command"]),
+        *wide(behaviour_table(report)),
     ]
 
 
@@ -124,7 +123,7 @@ def ablations(path: Path) -> list[str]:
         words = "grid --dataset sim --ambiguities --systems cm_cs --seeds 1 2 3 4 5 6 --report book/results"
         return [
             *lines,
-            f"{UNTESTED[0].upper()}{UNTESTED[1:]}: `python -m cmpie_lite {words}/{path.name}`",
+            f"{UNTESTED.capitalize()}: `python -m cmpie_lite {words}/{path.name}`",
             "",
         ]
     report = read_report(path)
@@ -132,12 +131,9 @@ def ablations(path: Path) -> list[str]:
         "The row of Table 1 is our guess at a model whose code is not public. Here its stages and its added "
         f"losses are taken away one at a time. Run on {made_by(report)}. {remarks(report)}".strip(),
         "",
-        "```bash",
-        report["command"],
-        "```",
-        "",
+        *shell(report["command"]),
+        *wide(effect_table(report)),
     ]
-    lines += ['<div class="wide">', "", effect_table(report).markdown(), "", "</div>", ""]
     said: dict[str, list[str]] = {"better": [], "worse": [], "undecided": []}
     for field, values in report["effects"].items():
         for value, effect in values.items():

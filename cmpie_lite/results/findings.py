@@ -110,13 +110,13 @@ def of_behaviour(behaviour: pd.DataFrame) -> str:
 
 def of_lengths(behaviour: pd.DataFrame) -> str:
     """How long the events of each system are, and what its timing is worth."""
-    said = "; ".join(
-        f"of {title_of(str(name))}'s audible and visible events {100 * row.full_audio:.0f} and "
+    said = "; of ".join(
+        f"{title_of(str(name))}'s audible and visible events {100 * row.full_audio:.0f} and "
         f"{100 * row.full_visual:.0f} % span the clip, and its timing {adds(row.timing_event)} of event "
         "Type@AV"
         for name, row in behaviour.iterrows()
     )
-    return f"{said[0].upper()}{said[1:]}."
+    return f"Of {said}."
 
 
 def of_readings(behaviour: pd.DataFrame) -> str:
