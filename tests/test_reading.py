@@ -21,7 +21,7 @@ from cmpie_lite.results.report_files import read_report
 from cmpie_lite.results.study_files import read_study
 from cmpie_lite.support import tensor_files
 from cmpie_lite.support.files import replace_file
-from cmpie_lite.support.reading import look, read_bytes
+from cmpie_lite.support.reading import look, read_bytes, told
 from cmpie_lite.training.checkpoint import read_checkpoint
 from data_fetch.fetch.features import known_archives
 from data_fetch.layout import read_origin
@@ -157,3 +157,11 @@ def test_a_fault_that_stays_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="it is cut"):
         look(path, read)
     assert len(looks) == 1
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("where", ["", "made of"])
+def test_a_full_disk_asks_for_room_and_not_for_access(code: int, where: str) -> None:
+    error = OSError(code, "no more", *([where] if where else []))
+    head = f"{where}: " if where else ""
+    assert told(error) == f"{head}no more. Make room, and run again: what was saved before is untouched."

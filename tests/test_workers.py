@@ -5,13 +5,11 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
 import signal
 import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -23,7 +21,6 @@ import pytest
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support import workers
-from cmpie_lite.support.reading import told
 from cmpie_lite.support.workers import WorkersLost, as_they_end, closing, dask_client, threads_each
 from tests.making import tiny_store
 
@@ -225,26 +222,6 @@ def test_a_grid_that_is_interrupted_twice_says_one_line(tmp_path: Path) -> None:
     said = [line for line in printed if line and not line.startswith("grid:")]
     assert said == ["cmpie_lite grid: stopped; start it again and it goes on from there."]
     assert child.returncode == 130
-
-
-def test_a_scheduler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "SCHEDULER_SECONDS", 0.2)
-    with pytest.raises(DataError, match=r"no Dask scheduler at 'tcp://127\.0\.0\.1:9'.*Is it running"):
-        dask_client("grid", scheduler="tcp://127.0.0.1:9").__enter__()
-
-
-def test_without_a_temporary_folder_the_remedy_is_told(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "missing")])
-    monkeypatch.setattr(workers, "local_cluster", lambda _: tempfile.gettempdir())
-    remedy = r"No usable temporary directory found in .*missing.*export TMPDIR=~, and run again\.$"
-    with pytest.raises(DataError, match=rf"Dask's processes do not start\. {remedy}"):
-        dask_client("grid").__enter__()
-    with pytest.raises(FileNotFoundError) as error:
-        tempfile.mkdtemp()
-    assert re.match(remedy, told(error.value))
 
 
 def test_threads_are_shared_equally(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from cmpie_lite.errors import DataError, ReadError
+from cmpie_lite.support.files import DISK_FULL
 from cmpie_lite.support.text import clipped
 
 LOOKS: Final = 5  # at a file that changes while it is looked at
@@ -150,6 +151,9 @@ def told(error: BaseException) -> str:
             f"memory is full ({why}). Make room, or batches, models or data smaller, and run again: what was "
             "saved before is untouched."
         )
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        which = f"{error.filename}: " if error.filename else ""
+        return f"{which}{error.strerror}. Make room, and run again: what was saved before is untouched."
     if not isinstance(error, OSError) or error.filename is None:
         return str(error)
     what = f"{error.filename} cannot be read or written ({error.strerror})"

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
@@ -20,6 +21,7 @@ from typing import Any, Final, TypeVar
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
+from cmpie_lite.support.files import DISK_FULL
 from cmpie_lite.support.reading import told, without_temporary_folder
 
 Key = TypeVar("Key")
@@ -31,14 +33,16 @@ HERE: Final = "127.0.0.1"
 FREE_PORT: Final = f"{HERE}:0"  # so that two clusters do not meet
 DASK: Final[dict[str, Any]] = {
     "distributed.scheduler.allowed-failures": 3,  # a run that took this many workers with it is given up
-    # By default workers hand every freed tensor back to the system (MALLOC_TRIM_THRESHOLD_): a third of a
-    # training step's time then goes into fetching the pages again.
-    "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": "1"},
+    "distributed.nanny.pre-spawn-environ": {
+        # In place of Dask's own, whose MALLOC_TRIM_THRESHOLD_ hands every freed tensor back to the system: a
+        # third of a training step's time then goes into fetching the pages again.
+        "OMP_NUM_THREADS": "1",
+        # A worker that cannot begin, or whose scheduler ends first, says so; what fails in a task comes back.
+        "DASK_LOGGING__DISTRIBUTED": "critical",
+    },
     # Every process has a server of pages, without a secret: it has no pages.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
-    # A worker whose scheduler ends first reports an error; what fails in a task comes back with it.
-    "distributed.worker.preload": ["import logging; logging.getLogger('distributed').setLevel('CRITICAL')"],
 }
 # Loggers that report what a forced end interrupts. Dask gives some of them a level of their own.
 NOISY: Final = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
@@ -82,13 +86,23 @@ def dask_client(extra: str, *, processes: int = 1, scheduler: str = "") -> Itera
                 else:
                     client = distributed.Client(stack.enter_context(closing(local_cluster(processes))))
         except (OSError, ValueError, RuntimeError) as error:
-            what = f"no Dask scheduler at {scheduler!r}" if scheduler else "Dask's processes do not start"
-            full = "Is the machine out of memory, processes, open files (ulimit -n) or room in /dev/shm?"
             found = behind(error)
-            if without_temporary_folder(found):
-                raise DataError(f"{what}. {told(found)}") from error
-            raise DataError(f"{what} ({found}). {'Is it running?' if scheduler else full}") from error
+            if scheduler:
+                raise DataError(f"no Dask scheduler at {scheduler!r} ({found}). Is it running?") from error
+            raise DataError(f"Dask's processes do not start{why_not(found)}") from error
         yield stack.enter_context(closing(client))
+
+
+def why_not(error: BaseException) -> str:
+    """What keeps processes from starting, and what to do."""
+    if without_temporary_folder(error):
+        return f". {told(error)}"
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return (
+            f" ({error.strerror}). They keep their certificate in {tempfile.gettempdir()}: make room there, "
+            "or let TMPDIR name another folder, as in export TMPDIR=~, and run again."
+        )
+    return f" ({error}). Is the machine out of memory, processes, open files (ulimit -n) or room in /dev/shm?"
 
 
 def behind(error: BaseException) -> BaseException:
@@ -112,7 +126,7 @@ def local_cluster(processes: int) -> Any:
         memory_limit=0,
         dashboard_address=FREE_PORT,
         scheduler_kwargs={"dashboard": False},
-        silence_logs=logging.ERROR,
+        silence_logs=logging.CRITICAL,
     )
 
 
