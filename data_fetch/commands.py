@@ -14,7 +14,7 @@ from typing import Literal, TextIO
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.text import printable
 from cmpie_lite.support.turns import at_work
-from data_fetch.layout import SOURCE_FILE
+from data_fetch.layout import SOURCE_FILE, features_folder
 
 OURS = (SOURCE_FILE, "videos.csv")  # in folders of clips that were made or fetched here
 VIDEO_SUFFIXES = frozenset(
@@ -40,7 +40,7 @@ def run_features(args: argparse.Namespace) -> int:
     from data_fetch.fetch.features import fetch_features
 
     ids = _ids(args.annotations, args.version)
-    _say_who_works(*map(_of_features, filter(Path.is_dir, args.sources)))
+    _say_who_works(*map(features_folder, filter(Path.is_dir, args.sources)))
     report = fetch_features(args.out, sources=args.sources, ids=ids, url=args.url)
     show(report)
     return 1 if report.missing else 0
@@ -103,7 +103,7 @@ def run_pack(args: argparse.Namespace) -> int:
     from cmpie_lite.data.annotations import read_annotations
     from data_fetch.pack.store import pack
 
-    _say_who_works(_of_features(args.features))
+    _say_who_works(features_folder(args.features))
     labels = read_annotations(args.annotations, args.version)
     if labels.faults:
         found = ", ".join(f"{n} x {kind}" for kind, n in Counter(f.problem for f in labels.faults).items())
@@ -141,12 +141,6 @@ def _say_who_works(*folders: Path) -> None:
                 f"{folder}: another process is at work there: what it adds from now on is not taken. Run "
                 "this command again once it has ended."
             )
-
-
-def _of_features(folder: Path) -> Path:
-    """The folder of features where the one above it is given."""
-    inside = folder / "feats"
-    return inside if inside.is_dir() else folder
 
 
 def _ids(folder: Path | None, version: str) -> list[str]:

@@ -31,6 +31,16 @@ LARGEST_ORIGIN: Final = 100_000  # bytes of the text that says so
 SOURCE_FILE: Final = "source.txt"  # beside the folders: whose features they are where not LLP's own
 
 
+def features_folder(folder: Path) -> Path:
+    """Where the features are that a folder is given for: in it, or in its `feats` where that has more kinds.
+
+    A `feats` without any is meant too where the folder has none itself: it is being filled.
+    """
+    feats = folder / "feats"
+    own, inside = (sum((place / kind).is_dir() for kind in LAYOUT) for place in (folder, feats))
+    return feats if feats.is_dir() and (not own or inside > own) else folder
+
+
 def feature_files(folder: Path) -> Iterator[Path]:
     """The .npy files of the layout below `folder`, hidden ones left out.
 

@@ -21,7 +21,7 @@ from cmpie_lite.errors import DataError
 from data_fetch.__main__ import main
 from data_fetch.extract.recipe import ExtractionRecipe
 from data_fetch.extract.videos import extract_many
-from data_fetch.layout import LAYOUT, read_feature
+from data_fetch.layout import LAYOUT, features_folder, read_feature
 from data_fetch.pack.split import pool_frames
 from data_fetch.pack.store import PackReport, pack
 from tests.making import SIZES, files_of, store_files
@@ -74,6 +74,30 @@ def test_store_holds_the_files_and_the_labels(feats: Path, annotations: Annotati
     assert store.digest == digest_of(store.splits)
     assert store.creation == {"annotations": "2024", "left_out": 0}
     assert set(files_of(out)) == store_files(out)
+
+
+@pytest.mark.parametrize(
+    ("own", "inside", "found"),
+    [
+        (3, 0, ""),
+        (3, 3, ""),
+        (1, 1, ""),
+        (0, 3, "feats"),
+        (1, 3, "feats"),
+        (0, 0, "feats"),
+        (0, None, ""),
+        (3, None, ""),
+    ],
+)
+def test_one_rule_says_which_folder_is_read(tmp_path: Path, own: int, inside: int | None, found: str) -> None:
+    """`inside` is None where there is no folder feats."""
+    for kind in list(LAYOUT)[:own]:
+        (tmp_path / kind).mkdir()
+    if inside is not None:
+        (tmp_path / "feats").mkdir()
+    for kind in list(LAYOUT)[:inside] if inside else ():
+        (tmp_path / "feats" / kind).mkdir()
+    assert features_folder(tmp_path) == tmp_path / found
 
 
 def test_features_that_say_what_they_are_are_not_called_llp(feats: Path, annotations: Annotations) -> None:

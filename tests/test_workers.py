@@ -183,7 +183,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's back
 from cmpie_lite.__main__ import main
 from cmpie_lite.experiments import run_many
 from cmpie_lite.support import workers
-from cmpie_lite.support.reading import told
 
 really = workers.quiet
 

@@ -54,8 +54,7 @@ def sentence(report: Mapping[str, Any] | None, behaviour: pd.DataFrame | None = 
 
 def markdown() -> str:
     """The sentence for the first page, of the runs on the most videos."""
-    report = full_size()
+    report, one_each = full_size()
     if report is None:
         return sentence(reports().get(2))
-    one_each = full_size(what="behaviour")
     return sentence(report, None if one_each is None else behaviour_of(one_each))

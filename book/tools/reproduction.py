@@ -34,16 +34,19 @@ RESULTS = Path(__file__).parents[1] / "results"
 TABLES: tuple[Literal[1, 2], ...] = (1, 2)
 
 
+def report_at(path: Path) -> Report | None:
+    """A stored report; None where there is none."""
+    return read_report(path) if path.exists() else None
+
+
 def reports(folder: Path = RESULTS) -> dict[int, Report]:
     """The stored report of each table that has one."""
-    paths = {table: folder / f"table{table}.json" for table in TABLES}
-    return {table: read_report(path) for table, path in paths.items() if path.exists()}
+    return {table: stored for table in TABLES if (stored := report_at(folder / f"table{table}.json"))}
 
 
-def full_size(folder: Path = RESULTS, what: str = "") -> Report | None:
-    """The stored report of rows of Table 2 at LLP's size; of "behaviour", that of one run of each."""
-    path = folder / f"full_size{'_' * bool(what)}{what}.json"
-    return read_report(path) if path.exists() else None
+def full_size(folder: Path = RESULTS) -> tuple[Report | None, Report | None]:
+    """Rows of Table 2 at LLP's size: the report of many seeds, and of one run of each, for its behaviour."""
+    return report_at(folder / "full_size.json"), report_at(folder / "full_size_behaviour.json")
 
 
 # What a reader of the paper asks first: the block, and (row, control) whose difference speaks of it.
@@ -200,7 +203,7 @@ def never_run(stored: Mapping[int, Report]) -> list[str]:
 def markdown() -> str:
     """The page below its title."""
     stored = reports()
-    whole, one_each = full_size(RESULTS), full_size(RESULTS, "behaviour")
+    whole, one_each = full_size(RESULTS)
     lines = summary(stored, whole, one_each)
     for table in TABLES:
         lines += section(table, stored.get(table))

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeGuard, TypeVar
 
 from cmpie_lite.errors import DataError, ReadError
 from cmpie_lite.support.files import DISK_FULL
@@ -135,14 +135,19 @@ def of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or of_a_gpu or on_a_cpu
 
 
-def without_temporary_folder(error: BaseException) -> bool:
+def of_disk(error: BaseException) -> TypeGuard[OSError]:
+    """Whether an error says that a disk is full, or what of it one may use."""
+    return isinstance(error, OSError) and error.errno in DISK_FULL
+
+
+def without_temporary_folder(error: BaseException) -> TypeGuard[FileNotFoundError]:
     """Whether an error is Python's, which has tried every folder for temporary files that it knows of."""
     return isinstance(error, FileNotFoundError) and "No usable temporary dir" in str(error.strerror)
 
 
 def told(error: BaseException) -> str:
     """An error in words; of one that the system has raised, the file and what it says of it."""
-    if isinstance(error, OSError) and without_temporary_folder(error):
+    if without_temporary_folder(error):
         what = f"{error.strerror}: each of them is missing, full or closed to you"
         return f"{what}. Let TMPDIR name a folder that can be written, as in export TMPDIR=~, and run again."
     if of_memory(error):
@@ -151,7 +156,7 @@ def told(error: BaseException) -> str:
             f"memory is full ({why}). Make room, or batches, models or data smaller, and run again: what was "
             "saved before is untouched."
         )
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
+    if of_disk(error):
         which = f"{error.filename}: " if error.filename else ""
         return f"{which}{error.strerror}. Make room, and run again: what was saved before is untouched."
     if not isinstance(error, OSError) or error.filename is None:

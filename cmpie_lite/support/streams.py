@@ -68,10 +68,11 @@ def run_to_the_last_word(run: Callable[[], int]) -> int:
 
 
 def to_nowhere(number: int) -> None:
-    """Put the null device in the place of an open file."""
-    null = os.open(os.devnull, os.O_RDWR)
-    os.dup2(null, number)
-    os.close(null)
+    """Put the null device in the place of a file, open or closed."""
+    null = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, this one perhaps
+    if null != number:
+        os.dup2(null, number)
+        os.close(null)
 
 
 class Terminal(io.FileIO):
@@ -102,10 +103,7 @@ def keep_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            null = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
-            if null != number:
-                os.dup2(null, number)
-                os.close(null)
+            to_nowhere(number)
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf8"))
         stream = getattr(sys, name)

@@ -21,8 +21,7 @@ from typing import Any, Final, TypeVar
 
 from cmpie_lite.errors import DataError
 from cmpie_lite.support.extras import need
-from cmpie_lite.support.files import DISK_FULL
-from cmpie_lite.support.reading import told, without_temporary_folder
+from cmpie_lite.support.reading import of_disk, told, without_temporary_folder
 
 Key = TypeVar("Key")
 SCHEDULER_SECONDS: Final = 10.0
@@ -97,7 +96,7 @@ def why_not(error: BaseException) -> str:
     """What keeps processes from starting, and what to do."""
     if without_temporary_folder(error):
         return f". {told(error)}"
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
+    if of_disk(error):
         return (
             f" ({error.strerror}). They keep their certificate in {tempfile.gettempdir()}: make room there, "
             "or let TMPDIR name another folder, as in export TMPDIR=~, and run again."

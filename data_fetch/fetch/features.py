@@ -22,7 +22,15 @@ from cmpie_lite.support.turns import one_at_a_time
 from cmpie_lite.support.typed import conform, load_json
 from data_fetch.fetch.archive_members import unpacked_bytes
 from data_fetch.fetch.archives import extract_features
-from data_fetch.layout import LAYOUT, SOURCE_FILE, array_fault, feature_files, misnamed, read_origin
+from data_fetch.layout import (
+    LAYOUT,
+    SOURCE_FILE,
+    array_fault,
+    feature_files,
+    features_folder,
+    misnamed,
+    read_origin,
+)
 from data_fetch.sources import FEATURES_BYTES, FEATURES_URL
 from data_fetch.tables import require_space, write_rows
 
@@ -76,9 +84,7 @@ def fetch_features(
         WriteError: `out` cannot be written.
     """
     if len(sources) == 1 and sources[0].is_dir():
-        given = sources[0]
-        out = next((p for p in (given, given / "feats") if any((p / k).is_dir() for k in LAYOUT)), given)
-        return _check(out, ids, {}, progress)
+        return _check(features_folder(sources[0]), ids, {}, progress)
     if (other := read_origin(out / SOURCE_FILE)) is not None:
         raise DataError(f"{out} holds features of {shown(other)}, not LLP's own. Choose another --out.")
     if absent := [path for path in sources if not path.is_file()]:

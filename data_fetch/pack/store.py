@@ -25,7 +25,7 @@ from cmpie_lite.errors import DataError, WriteError
 from cmpie_lite.support.files import check_writable
 from cmpie_lite.support.text import user_path
 from cmpie_lite.support.turns import alone_in
-from data_fetch.layout import LAYOUT, SOURCE_FILE, misnamed, read_origin
+from data_fetch.layout import LAYOUT, SOURCE_FILE, features_folder, misnamed, read_origin
 from data_fetch.pack.split import BadFile, Job, clear, complete, plan
 from data_fetch.tables import require_space, write_rows
 
@@ -150,9 +150,9 @@ def _sharing(jobs: Sequence[Job]) -> tuple[tuple[str, ...], ...]:
 
 
 def _find_layout(folder: Path) -> Path:
-    for feats in (folder, folder / "feats"):
-        if all((feats / kind).is_dir() for kind in LAYOUT):
-            return feats
+    feats = features_folder(folder)
+    if all((feats / kind).is_dir() for kind in LAYOUT):
+        return feats
     raise DataError(f"{folder} has no folders {', '.join(LAYOUT)}, nor has its folder feats. Give theirs.")
 
 
